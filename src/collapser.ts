@@ -1,0 +1,128 @@
+import type { Cached } from './store/cached.ts'
+
+/** One computation that others wait for. */
+export class Flight {
+  readonly startedAt: number
+  readonly settled: Promise<Cached | undefined>
+  waiters = 0
+  /** Set when the computation threw, for those who share errors too. */
+  failure: { error: unknown } | undefined
+  resolve!: (cached: Cached | undefined) => void
+
+  constructor(startedAt: number) {
+    this.startedAt = startedAt
+    this.settled = new Promise((resolve) => {
+      this.resolve = resolve
+    })
+  }
+}
+
+/**
+ * How a computation ended: something to share, nothing that may be shared (remembered for a while),
+ * or something that an invalidation overtook (which says nothing about the next one).
+ */
+export type Outcome = Cached | 'uncacheable' | 'overtaken'
+
+export interface CollapserOptions {
+  /** Computations that others may join at the same time; beyond it nobody waits. */
+  maxFlights?: number
+  /** Requests that may wait for one computation. */
+  maxWaiters?: number
+  /** Milliseconds in which a key that proved uncacheable is not waited for. */
+  hitForMissMs?: number
+}
+
+/**
+ * Lets concurrent misses of one key share one computation. Nobody waits for ever, and a result that
+ * may not be shared releases everybody at once: waiting in line for it would only be slower.
+ */
+export class Collapser {
+  readonly #flights = new Map<string, Flight>()
+  /** Keys whose last result could not be shared, and until when that is remembered. */
+  readonly #hitForMiss = new Map<string, number>()
+  readonly #maxFlights: number
+  readonly #maxWaiters: number
+  readonly #hitForMissMs: number
+
+  constructor({ maxFlights = 10_000, maxWaiters = 10_000, hitForMissMs = 2000 }: CollapserOptions = {}) {
+    this.#maxFlights = maxFlights
+    this.#maxWaiters = maxWaiters
+    this.#hitForMissMs = hitForMissMs
+  }
+
+  get flights(): number {
+    return this.#flights.size
+  }
+
+  /** The computation to wait for, if there is one that may still be waited for. */
+  join(key: string, now: number, maxWaitMs: number): Flight | undefined {
+    const flight = this.#flights.get(key)
+    if (flight === undefined || flight.waiters >= this.#maxWaiters) return undefined
+    if (now - flight.startedAt >= maxWaitMs) {
+      this.#flights.delete(key)
+      return undefined
+    }
+    return flight
+  }
+
+  /** Begins a computation that others may join; undefined when this key is better not waited for. */
+  lead(key: string, now: number, maxWaitMs: number): Flight | undefined {
+    if (this.#flights.has(key) || this.#isHitForMiss(key, now)) return undefined
+    if (this.#flights.size >= this.#maxFlights) this.#dropAbandoned(now, maxWaitMs)
+    if (this.#flights.size >= this.#maxFlights) return undefined
+    const flight = new Flight(now)
+    this.#flights.set(key, flight)
+    return flight
+  }
+
+  /** Hands the result to all who wait; without one, each of them goes its own way. */
+  settle(key: string, flight: Flight, outcome: Outcome, now: number): void {
+    if (this.#flights.get(key) === flight) this.#flights.delete(key)
+    if (outcome === 'uncacheable') this.#markHitForMiss(key, now)
+    else if (this.#hitForMiss.size > 0) this.#hitForMiss.delete(key)
+    flight.resolve(typeof outcome === 'string' ? undefined : outcome)
+  }
+
+  /** Waits for a result, from the waiter's own arrival on at most `maxWaitMs`. */
+  wait(flight: Flight, maxWaitMs: number): Promise<Cached | undefined> {
+    flight.waiters++
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => resolve(undefined), maxWaitMs)
+      void flight.settled.then((cached) => {
+        clearTimeout(timer)
+        resolve(cached)
+      })
+    })
+  }
+
+  /** Lets everybody go. */
+  clear(): void {
+    for (const flight of this.#flights.values()) flight.resolve(undefined)
+    this.#flights.clear()
+    this.#hitForMiss.clear()
+  }
+
+  #isHitForMiss(key: string, now: number): boolean {
+    const until = this.#hitForMiss.get(key)
+    if (until === undefined) return false
+    if (now < until) return true
+    this.#hitForMiss.delete(key)
+    return false
+  }
+
+  #markHitForMiss(key: string, now: number): void {
+    // Insertion order is expiry order, so the first keys are the ones to forget.
+    this.#hitForMiss.delete(key)
+    this.#hitForMiss.set(key, now + this.#hitForMissMs)
+    for (const [oldest, until] of this.#hitForMiss) {
+      if (this.#hitForMiss.size <= this.#maxFlights && until > now) break
+      this.#hitForMiss.delete(oldest)
+    }
+  }
+
+  #dropAbandoned(now: number, maxWaitMs: number): void {
+    for (const [key, flight] of this.#flights) {
+      if (now - flight.startedAt >= maxWaitMs) this.#flights.delete(key)
+    }
+  }
+}

@@ -1,0 +1,37 @@
+import createError, { type FastifyErrorConstructor } from '@fastify/error'
+
+type Constructor = FastifyErrorConstructor<{ code: string }>
+
+/** An option is wrong; thrown at registration. The message names the route, the option and the fix. */
+export const InvalidOptionError: Constructor = createError(
+  'FST_RESPONSE_CACHE_INVALID_OPTION',
+  '%s',
+  500,
+  TypeError,
+)
+
+/** A value given to a client method is wrong (a tag, a key, a ttl). Nothing was done. */
+export const InvalidArgumentError: Constructor = createError(
+  'FST_RESPONSE_CACHE_INVALID_ARGUMENT',
+  '%s',
+  500,
+  TypeError,
+)
+
+/**
+ * Redis did not confirm an invalidation in time. This process has already forgotten what it names,
+ * and the invalidation is delivered to the others as soon as Redis answers again.
+ */
+export const InvalidationPendingError: Constructor = createError(
+  'FST_RESPONSE_CACHE_INVALIDATION_PENDING',
+  'The invalidation of %s is not confirmed by Redis (%s). It took effect in this process and is ' +
+    'queued for the others.',
+  503,
+)
+
+/** The cache was closed, so it can no longer promise anything about invalidations. */
+export const ClosedError: Constructor = createError(
+  'FST_RESPONSE_CACHE_CLOSED',
+  'The response cache is closed; %s is not possible any more.',
+  503,
+)

@@ -1,0 +1,216 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+
+import { type Duration, seconds } from './durations.ts'
+import { type CapturedAnswer, EXCHANGE, type Exchange } from './exchange.ts'
+import { handlerFields } from './http/handler-fields.ts'
+import type { Fields } from './http/fields.ts'
+import { MAX_TAGS, encodeTag, tagProblem } from './invalidation/tags.ts'
+import { concludeOnWire } from './exchange-store.ts'
+
+type Send = FastifyReply['send']
+type Serializer = (payload: unknown) => string | Uint8Array
+type WriteHead = (status: number, ...rest: unknown[]) => unknown
+type Watched = FastifyReply & {
+  [EXCHANGE]?: Watch
+  /** @fastify/csrf-protection. */
+  generateCsrf?: (...args: unknown[]) => unknown
+}
+
+/** The methods as they were before this cache looked over their shoulder. */
+interface Watch {
+  exchange: Exchange
+  send: Send
+  serializer: (fn: Serializer | null) => FastifyReply
+  /** The handler chose its own serializer, and it is being listened to. */
+  ownSerializer: boolean
+}
+
+/**
+ * Watches one reply from the handler's answer to the wire. `send` is the moment the handler answers,
+ * before any hook has seen it; `writeHead` is the moment after which nothing can change. Hooks in
+ * between (compression, etag, cookies, however they are registered) do their work for this client
+ * and leave what is stored alone. Only requests that may fill the cache are watched.
+ */
+export function watchAnswer(exchange: Exchange, reply: FastifyReply): void {
+  const watched = reply as Watched
+  exchange.before = reply.getHeaders() as Fields
+  watched[EXCHANGE] = {
+    exchange,
+    send: reply.send,
+    serializer: reply.serializer as Watch['serializer'],
+    ownSerializer: false,
+  }
+  reply.send = watchedSend as Send
+  reply.serializer = watchedSerializer as FastifyReply['serializer']
+  if (watched.generateCsrf !== undefined) watchCsrf(exchange, watched)
+  const writeHead = reply.raw.writeHead as WriteHead
+  reply.raw.writeHead = function (this: unknown, status: number, ...rest: unknown[]) {
+    reply.raw.writeHead = writeHead as typeof reply.raw.writeHead
+    return concludeOnWire(exchange, reply, status, rest, () =>
+      writeHead.call(reply.raw, status, ...rest),
+    )
+  } as typeof reply.raw.writeHead
+}
+
+function watchedSend(this: Watched, payload?: unknown): FastifyReply {
+  const { exchange, send } = this[EXCHANGE]!
+  if (exchange.answer !== undefined || payload instanceof Error) exchange.failure ??= 'error'
+  else exchange.answer = captureAnswer(exchange, this, payload)
+  return send.call(this, payload)
+}
+
+/** A serializer of the handler's own makes the bytes, also from a string. */
+function watchedSerializer(this: Watched, serializer: Serializer): FastifyReply {
+  const watch = this[EXCHANGE]!
+  watch.ownSerializer = true
+  return watch.serializer.call(this, (payload) => {
+    const body = serializer(payload)
+    if (watch.exchange.answer !== undefined) watch.exchange.answer.body = body
+    return body
+  })
+}
+
+/**
+ * The preSerialization step: the bytes that Fastify is about to make of an object are the ones to
+ * store, so its serializer is called once, through ours, with the payload as the last hook left it.
+ */
+export function listenToSerializer(request: FastifyRequest, reply: FastifyReply): void {
+  const watch = (reply as Watched)[EXCHANGE]
+  const answer = request[EXCHANGE]?.answer
+  if (watch === undefined || answer === undefined || watch.ownSerializer) return
+  watch.serializer.call(reply, (payload) => {
+    watch.serializer.call(reply, null)
+    const body = serializeAsFastify(reply, payload)
+    answer.body = body
+    return body
+  })
+}
+
+function serializeAsFastify(reply: FastifyReply, payload: unknown): string {
+  const { statusCode } = reply
+  for (const status of [String(statusCode), `${String(statusCode)[0]}xx`, 'default']) {
+    const serializer = reply.getSerializationFunction(status) as unknown
+    if (typeof serializer === 'function') break
+    // `reply.serialize` does not know of response schemas by media type.
+    if (serializer) return serializeByMediaType(reply, serializer as SerializersByType, payload)
+  }
+  return reply.serialize(payload as object) as string
+}
+
+type SerializersByType = Record<string, ((payload: unknown) => string) | undefined>
+
+function serializeByMediaType(
+  reply: FastifyReply,
+  serializers: SerializersByType,
+  payload: unknown,
+): string {
+  const mediaType = String(reply.getHeader('content-type')).split(';', 1)[0]!.trim().toLowerCase()
+  const serializer = serializers[mediaType] ?? serializers['*/*']
+  return serializer ? serializer(payload) : JSON.stringify(payload)
+}
+
+/** A token in a page belongs to the session it was made for, whether or not a cookie goes with it. */
+function watchCsrf(exchange: Exchange, reply: Watched): void {
+  const generateCsrf = reply.generateCsrf!
+  reply.generateCsrf = function (this: unknown, ...args: unknown[]) {
+    exchange.failure ??= 'csrf-token'
+    return generateCsrf.apply(reply, args)
+  }
+}
+
+function captureAnswer(exchange: Exchange, reply: FastifyReply, payload: unknown): CapturedAnswer {
+  const own = reply.getHeaders() as Fields
+  const answer: CapturedAnswer = {
+    status: reply.statusCode,
+    fields: handlerFields(exchange.before!, own),
+    tags: exchange.policy.encodedTags,
+    ttl: undefined,
+    body: undefined,
+  }
+  if (exchange.failure !== undefined) return answer
+  if (!exchange.policy.statuses.has(reply.statusCode)) exchange.failure = 'status'
+  else if (isStream(payload)) exchange.failure = 'stream'
+  else {
+    answer.body = bodyOf(payload)
+    askOptions(exchange, reply, payload, answer)
+  }
+  return answer
+}
+
+function isStream(payload: unknown): boolean {
+  if (payload === null || typeof payload !== 'object') return false
+  const { pipe, getReader } = payload as { pipe?: unknown; getReader?: unknown }
+  if (typeof pipe === 'function' || typeof getReader === 'function') return true
+  return Object.prototype.toString.call(payload) === '[object Response]'
+}
+
+/** The bytes, where the handler gave them; undefined where a serializer has yet to make them. */
+function bodyOf(payload: unknown): string | Uint8Array | undefined {
+  if (payload === undefined) return ''
+  if (typeof payload === 'string') return payload
+  if (payload === null || typeof payload !== 'object') return undefined
+  if (ArrayBuffer.isView(payload)) {
+    return Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength)
+  }
+  return undefined
+}
+
+/** The route's own functions; one that fails keeps the answer out of the cache and nothing else. */
+function askOptions(
+  exchange: Exchange,
+  reply: FastifyReply,
+  payload: unknown,
+  answer: CapturedAnswer,
+): void {
+  const { policy, cache } = exchange
+  const { request } = reply
+  try {
+    if (policy.storable && policy.storable(request, reply, payload) !== true) {
+      exchange.failure = 'skipped'
+      return
+    }
+    answer.ttl = exchange.ttl ?? lifetime(exchange, reply, payload)
+    if (answer.ttl === undefined) exchange.failure = 'ttl'
+    answer.tags = allTags(exchange, reply, payload)
+    if (answer.tags.length > MAX_TAGS) exchange.failure = 'too-many-tags'
+  } catch (error) {
+    exchange.failure = 'option-failed'
+    cache.trouble.report('route option', error as Error)
+  }
+}
+
+function lifetime(
+  { policy }: Exchange,
+  reply: FastifyReply,
+  payload: unknown,
+): number | 'headers' | undefined {
+  const ofStatus = policy.statuses.get(reply.statusCode)
+  if (typeof ofStatus === 'number') return ofStatus
+  if (typeof policy.ttl !== 'function') return policy.ttl
+  const duration: Duration | undefined = policy.ttl(reply.request, reply, payload)
+  if (duration === undefined) return undefined
+  return seconds(duration) ?? failOption('ttl', `returned ${String(duration)}`)
+}
+
+function allTags(exchange: Exchange, reply: FastifyReply, payload: unknown): readonly string[] {
+  const { policy, addedTags } = exchange
+  if (typeof policy.tags !== 'function' && addedTags === undefined) return policy.encodedTags
+  const tags = new Set(policy.encodedTags)
+  if (typeof policy.tags === 'function') {
+    const computed: unknown = policy.tags(reply.request, reply, payload)
+    if (!Array.isArray(computed)) failOption('tags', 'did not return a list')
+    for (const tag of computed as unknown[]) tags.add(checkedTag(tag))
+  }
+  for (const tag of addedTags ?? []) tags.add(tag)
+  return [...tags]
+}
+
+function checkedTag(tag: unknown): string {
+  const problem = tagProblem(tag)
+  if (problem !== undefined) failOption('tags', `gave a wrong tag: ${problem}`)
+  return encodeTag('tag', tag as string)
+}
+
+function failOption(name: string, what: string): never {
+  throw new TypeError(`the route option ${name} ${what}; the response is not stored`)
+}

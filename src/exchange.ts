@@ -1,0 +1,235 @@
+import type { FastifyRequest } from 'fastify'
+
+import type { Flight } from './collapser.ts'
+import { primaryKey, variantKey } from './http/cache-key.ts'
+import {
+  type CacheStatus,
+  type ForwardReason,
+  formatCacheStatus,
+  formatXCache,
+} from './http/cache-status.ts'
+import { cookieValue, uncoveredCredential } from './http/credentials.ts'
+import type { HandlerFields } from './http/handler-fields.ts'
+import type { NotStoredReason } from './http/storability.ts'
+import type { Fields } from './http/fields.ts'
+import { sessionHasData } from './http/session.ts'
+import type { KnownTarget } from './key-memo.ts'
+import type { Policy } from './policy.ts'
+import type { ResponseCache } from './response-cache.ts'
+import type { LogPosition } from './stored-response.ts'
+import { countStatus } from './telemetry.ts'
+import { urlTags } from './url-tags.ts'
+
+/** Where a request keeps its exchange; state on the route would not survive `callNotFound()`. */
+export const EXCHANGE: unique symbol = Symbol('fastify-response-cache.exchange')
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    [EXCHANGE]?: Exchange
+  }
+}
+
+/** What is known of a request on its way: may it use the cache, under which key, and what came of it. */
+export class Exchange {
+  readonly cache: ResponseCache
+  readonly policy: Policy
+  readonly arrivedAt: number
+  /** Why this request goes around the cache. */
+  bypass: string | undefined
+  target: KnownTarget | undefined
+  /** The full key, with the values of all vary dimensions. */
+  key = ''
+  status: CacheStatus | undefined
+
+  // While the handler runs for the cache:
+  fwd: ForwardReason = 'uri-miss'
+  flight: Flight | undefined
+  fence: LogPosition | undefined
+  /** The header section when the handler started: what hooks and plugins had made of it. */
+  before: Fields | undefined
+  answer: CapturedAnswer | undefined
+  failure: NotStoredReason | undefined
+  skipReason: string | undefined
+  addedTags: string[] | undefined
+  ttl: number | undefined
+
+  constructor(cache: ResponseCache, policy: Policy, arrivedAt: number) {
+    this.cache = cache
+    this.policy = policy
+    this.arrivedAt = arrivedAt
+  }
+
+  /** One status per request: it is counted, and told to the client, exactly once. */
+  conclude(status: CacheStatus): CacheStatus {
+    this.status = status
+    countStatus(this.policy.stats, status)
+    return status
+  }
+}
+
+/** What the handler answered, before any hook saw it. */
+export interface CapturedAnswer {
+  status: number
+  fields: HandlerFields | undefined
+  tags: readonly string[]
+  ttl: number | 'headers' | undefined
+  body: string | Uint8Array | undefined
+}
+
+/** In front of the keys of responses; values of the cache client have another. */
+const RESPONSE_KEY = 'r:'
+
+/** The onRequest step: eligibility by what the request itself says, and its key. Answers nothing. */
+export function openExchange(
+  cache: ResponseCache,
+  policy: Policy,
+  request: FastifyRequest,
+): Exchange {
+  const exchange = new Exchange(cache, policy, cache.tiers.now())
+  const { method } = request
+  if (method !== 'GET' && method !== 'HEAD') {
+    exchange.bypass = 'method'
+    return exchange
+  }
+  const fields = request.headers
+  if (hasBody(fields)) exchange.bypass = 'request-body'
+  else if (!policy.public && policy.vary.by === undefined) {
+    exchange.bypass = credentialReason(exchange, request)
+  }
+  if (exchange.bypass === undefined) exchange.target = findTarget(cache, policy, request)
+  return exchange
+}
+
+function credentialReason(exchange: Exchange, request: FastifyRequest): string | undefined {
+  const { cache, policy } = exchange
+  const name = uncoveredCredential(request.headers, cache.credentialFields, policy.keyed)
+  if (name !== undefined) return name
+  // A client certificate that was verified is an identity that no field shows.
+  const socket = request.raw.socket as { authorized?: boolean } | null
+  return socket?.authorized === true ? 'client-certificate' : undefined
+}
+
+function hasBody(fields: FastifyRequest['headers']): boolean {
+  if (fields['transfer-encoding'] !== undefined) return true
+  const length = fields['content-length']
+  return length !== undefined && length !== '0'
+}
+
+function findTarget(
+  cache: ResponseCache,
+  policy: Policy,
+  request: FastifyRequest,
+): KnownTarget {
+  const url = request.raw.url!
+  const { host, protocol, originalUrl } = request
+  const origin = { host, protocol, originalUrl }
+  const known = cache.memo.find(url, policy, origin)
+  if (known !== undefined) return known
+  const key = RESPONSE_KEY + primaryKey(policy.identity, { ...origin, url, query: request.query }, policy.counts)
+  const target = { policy, ...origin, key, tags: targetTags(policy, request), next: undefined }
+  cache.memo.add(url, target)
+  return target
+}
+
+function targetTags(policy: Policy, request: FastifyRequest): string[] {
+  const { originalUrl, query, url } = request
+  const tags = [policy.routeTag, ...urlTags(url, query, policy.counts)]
+  // A rewritten URL can be invalidated under both its names.
+  if (originalUrl !== url) tags.push(...urlTags(originalUrl, query, policy.counts))
+  return tags
+}
+
+/**
+ * The step in the handler's place, after every gate: identity as authentication left it, the
+ * route's own bypass, the key with its vary values. Sets `bypass` or `key`.
+ */
+export function identify(exchange: Exchange, request: FastifyRequest): void {
+  const { policy } = exchange
+  if (exchange.bypass !== undefined) return
+  const identity = policy.vary.by === undefined ? undefined : identityOf(exchange, request)
+  if (exchange.bypass === undefined) {
+    exchange.bypass =
+      (policy.public || identity !== undefined ? undefined : anonymityProblem(exchange, request)) ??
+      optionBypass(exchange, request)
+  }
+  if (exchange.bypass !== undefined) return
+  const { key } = exchange.target!
+  exchange.key = policy.hasVariants
+    ? RESPONSE_KEY + variantKey(key, varyValues(policy, request, identity))
+    : key
+}
+
+/** What `vary.by` says; a wrong answer is no answer, and then nothing may be shared. */
+function identityOf(exchange: Exchange, request: FastifyRequest): string | undefined {
+  try {
+    const identity: unknown = exchange.policy.vary.by!(request)
+    if (identity === undefined || typeof identity === 'string') return identity
+    if (identity instanceof Promise) identity.catch(() => {})
+    throw new TypeError(`vary.by returned ${typeof identity}; it must return a string or undefined`)
+  } catch (error) {
+    exchange.bypass = 'vary-by-failed'
+    exchange.cache.trouble.report('vary.by', error as Error)
+    return undefined
+  }
+}
+
+/** Why a request without a keyed identity is not anonymous. */
+function anonymityProblem(exchange: Exchange, request: FastifyRequest): string | undefined {
+  const { policy } = exchange
+  if (policy.vary.by !== undefined) {
+    const reason = credentialReason(exchange, request)
+    if (reason !== undefined) return reason
+  }
+  // With a keyed credential, user and session are what was made of it.
+  const keyed = policy.keyed
+  if (keyed.headers.size > 0 && hasKeyedCredential(exchange, request)) return undefined
+  if (keyed.cookies.size > 0 && request.headers.cookie !== undefined) return undefined
+  const { user, session } = request as { user?: unknown; session?: unknown }
+  if (user !== undefined && user !== null) return 'user'
+  return sessionHasData(session) ? 'session' : undefined
+}
+
+function hasKeyedCredential({ cache, policy }: Exchange, request: FastifyRequest): boolean {
+  return cache.credentialFields.some(
+    (name) => policy.keyed.headers.has(name) && request.headers[name] !== undefined,
+  )
+}
+
+function optionBypass(exchange: Exchange, request: FastifyRequest): string | undefined {
+  // The handler may look at why validation failed, and the key does not cover that.
+  if (request.validationError !== undefined) return 'validation-error'
+  const { bypass } = exchange.policy
+  if (bypass === undefined) return undefined
+  try {
+    return bypass(request) ? 'option' : undefined
+  } catch (error) {
+    exchange.cache.trouble.report('bypass', error as Error)
+    return 'option-failed'
+  }
+}
+
+function varyValues(
+  policy: Policy,
+  request: FastifyRequest,
+  identity: string | undefined,
+): (string | undefined)[] {
+  const { headers } = request
+  const values = policy.vary.headers.map((name) => {
+    const value = headers[name]
+    return Array.isArray(value) ? value.join(', ') : value
+  })
+  for (const name of policy.vary.cookies) values.push(cookieValue(headers.cookie, name))
+  if (policy.vary.by !== undefined) values.push(identity)
+  return values
+}
+
+/** The header fields that tell the client what the cache did. */
+export function statusFields(
+  cache: ResponseCache,
+  status: CacheStatus,
+): [name: string, value: string][] {
+  const fields: [string, string][] = []
+  if (cache.statusHeader) fields.push(['cache-status', formatCacheStatus(status)])
+  if (cache.xCache) fields.push(['x-cache', formatXCache(status)])
+  return fields
+}

@@ -1,0 +1,70 @@
+import { digest, encodePart, encodeParts } from './encoding.ts'
+import { canonicalQuery, type QueryPredicate } from './query.ts'
+
+/** Everything by which the application could tell two GET requests apart, before `vary`. */
+export interface RequestTarget {
+  /** As the request names it; `''` when there is none. */
+  host: string
+  protocol: string
+  /** The request target exactly as it was routed: never normalized, never through `new URL()`. */
+  url: string
+  /** The target before `rewriteUrl`, when that changed it. */
+  originalUrl: string
+  /** What the application's own query parser made of it. */
+  query: unknown
+}
+
+/**
+ * The path is what stands before the first `?`, byte for byte. A router that also splits at `#` or
+ * `;` sees less than this, so two targets it would tell apart never share a key.
+ */
+export function splitTarget(url: string): { path: string; rawQuery: string } {
+  const at = url.indexOf('?')
+  return at === -1
+    ? { path: url, rawQuery: '' }
+    : { path: url.slice(0, at), rawQuery: url.slice(at + 1) }
+}
+
+/** The primary key (RFC 9111 §2): route, host, protocol, path and query. */
+export function primaryKey(
+  identity: string,
+  target: RequestTarget,
+  counts: QueryPredicate | undefined,
+): string {
+  const { path, rawQuery } = splitTarget(target.url)
+  const original = target.originalUrl === target.url ? undefined : target.originalUrl
+  return digest(
+    identity +
+      encodeParts([target.host, target.protocol, path, original]) +
+      canonicalQuery(target.query, rawQuery, counts),
+  )
+}
+
+/** The secondary key (RFC 9111 §4.1) folded into the first: one value per declared vary dimension. */
+export function variantKey(primary: string, values: readonly (string | undefined)[]): string {
+  return digest(encodePart(primary) + encodeParts(values))
+}
+
+/** Names a route among all routes of all versions of this format: pattern, constraints, vary names. */
+export function routeIdentity(parts: {
+  format: string
+  namespace: string
+  url: string
+  constraints: Record<string, unknown>
+  vary: readonly string[]
+}): string {
+  const constraints = Object.keys(parts.constraints)
+    .sort()
+    .map((name) => encodePart(name) + encodePart(constraintText(parts.constraints[name])))
+  return encodeParts([
+    parts.format,
+    parts.namespace,
+    parts.url,
+    constraints.join(''),
+    encodeParts(parts.vary),
+  ])
+}
+
+function constraintText(value: unknown): string {
+  return value instanceof RegExp ? `/${value.source}/${value.flags}` : JSON.stringify(value) ?? ''
+}

@@ -1,0 +1,49 @@
+import { isFieldName, isFieldValue, isReplayable, listMembers, sameField } from './fields.ts'
+import type { FieldValue, Fields } from './fields.ts'
+
+/** What the handler did to the header section: this, and nothing else, is replayed on a hit. */
+export interface HandlerFields {
+  set: [name: string, value: string | string[]][]
+  /** Fields that a hook had set and the handler took away. */
+  removed: string[]
+}
+
+/**
+ * The difference between the fields at the start of the handler and at its answer. Fields that
+ * hooks and plugins make per request (CORS, CSP, rate limits, cookies) are in both and stay out.
+ * Undefined when a field cannot be replayed faithfully.
+ */
+export function handlerFields(before: Fields, after: Fields): HandlerFields | undefined {
+  const named = new Set(listMembers(after['connection']))
+  const result: HandlerFields = { set: [], removed: [] }
+  for (const name of Object.keys(after)) {
+    const value = after[name]
+    if (value === undefined || sameField(before[name], value)) continue
+    // RFC 9111 §3.1: fields that Connection lists are not stored.
+    if (!isReplayable(name) || named.has(name)) continue
+    const own = name === 'vary' ? addedMembers(before[name], value) : textOf(value)
+    if (own === undefined || !isFieldName(name)) return undefined
+    if (own.length > 0) result.set.push([name, own])
+  }
+  for (const name of Object.keys(before)) {
+    if (after[name] === undefined && isReplayable(name)) result.removed.push(name)
+  }
+  return result
+}
+
+/** Hooks add their own members to Vary on every request; only the handler's are kept. */
+function addedMembers(before: FieldValue | undefined, after: FieldValue): string {
+  const had = new Set(listMembers(before))
+  return listMembers(after)
+    .filter((member) => !had.has(member))
+    .join(', ')
+}
+
+function textOf(value: FieldValue): string | string[] | undefined {
+  if (typeof value === 'object') {
+    const values = value.map(String)
+    return values.every(isFieldValue) ? values : undefined
+  }
+  const text = String(value)
+  return isFieldValue(text) ? text : undefined
+}

@@ -1,0 +1,85 @@
+import { encodePart } from './encoding.ts'
+
+/** Which query parameters are part of the key. Names, or prefixes written `utm_*`. */
+export interface QueryFilter {
+  only?: readonly string[]
+  ignore?: readonly string[]
+}
+
+export type QueryPredicate = (name: string) => boolean
+
+/** Compiles a filter; undefined means that every parameter counts. */
+export function compileQueryFilter(filter: QueryFilter | undefined): QueryPredicate | undefined {
+  if (filter?.only) return matcher(filter.only)
+  if (filter?.ignore) {
+    const ignored = matcher(filter.ignore)
+    return (name) => !ignored(name)
+  }
+  return undefined
+}
+
+function matcher(patterns: readonly string[]): QueryPredicate {
+  const names = new Set(patterns.filter((pattern) => !pattern.endsWith('*')))
+  const prefixes = patterns.filter((p) => p.endsWith('*')).map((p) => p.slice(0, -1))
+  return (name) => names.has(name) || prefixes.some((prefix) => name.startsWith(prefix))
+}
+
+/**
+ * The query as the application's own parser read it: names sorted, repeated values in their order.
+ * What that parser returns may be any shape; what cannot be compared safely falls back to the raw
+ * text, which can only make more keys, never fewer.
+ */
+export function canonicalQuery(query: unknown, raw: string, counts?: QueryPredicate): string {
+  if (query === null || typeof query !== 'object' || !isPlain(query)) return `r${encodePart(raw)}`
+  const record = query as Record<string, unknown>
+  let canonical = ''
+  for (const name of Object.keys(record).sort()) {
+    if (counts && !counts(name)) continue
+    const value = canonicalValue(record[name], 0)
+    if (value === undefined) return `r${encodePart(raw)}`
+    canonical += encodePart(name) + value
+  }
+  return canonical
+}
+
+const MAX_DEPTH = 32
+
+/** Each type has a letter of its own, so `'1'` and `1`, `[]` and `''` stay different. */
+function canonicalValue(value: unknown, depth: number): string | undefined {
+  if (typeof value === 'string') return `s${encodePart(value)}`
+  if (value === undefined) return 'u'
+  if (value === null) return 'n'
+  if (typeof value === 'number' || typeof value === 'boolean') return `p${encodePart(`${value}`)}`
+  if (typeof value !== 'object' || depth > MAX_DEPTH) return undefined
+  if (Array.isArray(value)) return canonicalArray(value, depth)
+  return isPlain(value) ? canonicalObject(value as Record<string, unknown>, depth) : undefined
+}
+
+function canonicalArray(values: unknown[], depth: number): string | undefined {
+  let canonical = `a${values.length};`
+  for (const value of values) {
+    const part = canonicalValue(value, depth + 1)
+    if (part === undefined) return undefined
+    canonical += part
+  }
+  return canonical
+}
+
+function canonicalObject(record: Record<string, unknown>, depth: number): string | undefined {
+  const names = Object.keys(record).sort()
+  let canonical = `o${names.length};`
+  for (const name of names) {
+    const part = canonicalValue(record[name], depth + 1)
+    if (part === undefined) return undefined
+    canonical += encodePart(name) + part
+  }
+  return canonical
+}
+
+/** fast-querystring returns an object whose prototype is an empty one of its own. */
+function isPlain(value: object): boolean {
+  if (Object.getOwnPropertySymbols(value).length > 0) return false
+  const prototype: unknown = Object.getPrototypeOf(value)
+  if (prototype === null || prototype === Object.prototype) return true
+  return Object.getPrototypeOf(prototype) === null && Reflect.ownKeys(prototype as object).length === 0
+}

@@ -1,0 +1,49 @@
+import fp from 'fastify-plugin'
+
+import type { CacheClient } from './client.ts'
+import type { CacheStatus } from './http/cache-status.ts'
+import type { ResponseCacheOptions } from './options.ts'
+import type { RouteCacheOptions } from './options-route.ts'
+import { plugin } from './plugin.ts'
+import type { CacheReply } from './reply-decorators.ts'
+import type { FastifyPluginAsync } from 'fastify'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** The cache client of fastify-response-cache. */
+    cache: CacheClient
+  }
+  interface FastifyContextConfig {
+    /** Options of fastify-response-cache for this route. */
+    cache?: boolean | RouteCacheOptions
+  }
+  interface FastifyRequest {
+    /** What the cache did with this request (RFC 9211); undefined until that is decided. */
+    readonly cacheStatus: CacheStatus | undefined
+  }
+  interface FastifyReply extends CacheReply {}
+}
+
+/** A response cache for Fastify 5: memory and Redis, invalidated by tags. */
+export const responseCache: FastifyPluginAsync<ResponseCacheOptions> = fp(plugin, {
+  fastify: '5.x',
+  name: 'fastify-response-cache',
+})
+
+export default responseCache
+
+export type { CacheClient, InvalidateOptions } from './client.ts'
+export type { Duration } from './durations.ts'
+export {
+  ClosedError,
+  InvalidArgumentError,
+  InvalidOptionError,
+  InvalidationPendingError,
+} from './errors.ts'
+export type { CacheStatus, ForwardReason } from './http/cache-status.ts'
+export type { NotStoredReason } from './http/storability.ts'
+export type { ResponseCacheOptions } from './options.ts'
+export type { CacheRequest, RouteCacheOptions, VaryOptions } from './options-route.ts'
+export type { Stats } from './stats.ts'
+export type { RouteStats } from './telemetry.ts'
+export type { ValueOptions } from './value-cache.ts'

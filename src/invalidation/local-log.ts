@@ -1,0 +1,63 @@
+import { randomBytes } from 'node:crypto'
+
+import { EPOCH_LENGTH, type LogPosition } from '../stored-response.ts'
+import { type Fenced, LogTable } from './log-table.ts'
+import type { Invalidation, InvalidationLog, LogState } from './log.ts'
+
+export function newEpoch(): string {
+  return randomBytes(EPOCH_LENGTH / 2).toString('hex')
+}
+
+/** The log of a process that caches for itself alone: same rules, no lease, nothing to wait for. */
+export class LocalLog implements InvalidationLog {
+  position: LogPosition = { epoch: newEpoch(), seq: 0 }
+  readonly #table: LogTable
+
+  constructor(maxTags: number) {
+    this.#table = new LogTable(maxTags)
+  }
+
+  get version(): number {
+    return this.#table.version
+  }
+
+  allows(entry: Fenced): boolean {
+    return entry.epoch === this.position.epoch && this.#table.allows(entry)
+  }
+
+  verified(): boolean {
+    return true
+  }
+
+  confirm(): Promise<boolean> {
+    return Promise.resolve(true)
+  }
+
+  invalidate({ tags }: Invalidation): Promise<void> {
+    const seq = this.position.seq + 1
+    this.position = { epoch: this.position.epoch, seq }
+    if (tags === 'all') this.#table.raiseFloor(seq)
+    else for (const tag of tags) this.#table.merge(tag, seq)
+    return Promise.resolve()
+  }
+
+  state(): LogState {
+    return {
+      epoch: this.position.epoch,
+      seq: this.position.seq,
+      tags: this.#table.size,
+      floor: this.#table.floor,
+      verified: true,
+      pendingInvalidations: 0,
+      stalenessBoundMs: 0,
+    }
+  }
+
+  start(): Promise<void> {
+    return Promise.resolve()
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve()
+  }
+}

@@ -1,0 +1,268 @@
+import type { RedisClient } from '../store/redis-guard.ts'
+import { runScript } from '../redis-script.ts'
+import type { LogPosition } from '../stored-response.ts'
+import { newEpoch } from './local-log.ts'
+import { LogTable } from './log-table.ts'
+import { ensureConnected, followerConnection, within } from './redis-connection.ts'
+import { type LogRecord, parseRecords } from './redis-records.ts'
+import {
+  CONTROL_SCRIPTS,
+  CONTROL_SCRIPTS_REDIS_6,
+  CONTROL_TTL_SECONDS,
+  type ControlKeys,
+  type ControlScripts,
+  controlKeyList,
+} from './redis-scripts.ts'
+
+export interface FollowerOptions {
+  keys: ControlKeys
+  maxTags: number
+  /** Called after each load, before the table is trusted again. */
+  beforeTrust: () => Promise<void>
+  onTrouble: (operation: string, error: Error) => void
+}
+
+/** Before the first load nothing can be compared with what others have. */
+const UNKNOWN: LogPosition = { epoch: '', seq: 0 }
+
+/** How long a read of the stream waits, and so how often an idle follower asks whether it is right. */
+const BLOCK_MS = 500
+/** On top of what a command may take by itself. */
+const PATIENCE_MS = 1500
+const RETRY_MS = 250
+const REFRESH_TTL_MS = 60_000
+
+/**
+ * Follows the log on its own connection and keeps the table. `verifiedAt` is the moment for which
+ * the table is known to have been complete: when the read that proved it was sent.
+ */
+export class RedisFollower {
+  table: LogTable
+  position: LogPosition = UNKNOWN
+  verifiedAt: number = -Infinity
+  scripts: ControlScripts = CONTROL_SCRIPTS
+  readonly #options: FollowerOptions
+  readonly #connection: RedisClient
+  readonly #waiters = new Set<() => void>()
+  #closed = false
+  #reloadAsked = false
+  #lastId = '0-0'
+  /** The latest seq that Redis named, and when it was asked. */
+  #target = { seq: -1, sentAt: -Infinity }
+  /** The seq that Redis named when this follower last asked. */
+  #checkedSeq = -1
+  #ttlRefreshedAt = 0
+  #running: Promise<void> | undefined
+  #wake: (() => void) | undefined
+
+  constructor(client: RedisClient, options: FollowerOptions) {
+    this.#options = options
+    this.table = new LogTable(options.maxTags)
+    this.#connection = followerConnection(client)
+  }
+
+  start(): void {
+    this.#running ??= this.#run()
+  }
+
+  /** Makes the table untrusted and loads it again: what it holds may be incomplete. */
+  askReload(): void {
+    this.verifiedAt = -Infinity
+    this.#reloadAsked = true
+  }
+
+  /** Redis named `seq` in an answer to a question sent at `sentAt`: the lease to be earned. */
+  expect(seq: number, sentAt: number): void {
+    if (seq > this.#target.seq || (seq === this.#target.seq && sentAt > this.#target.sentAt)) {
+      this.#target = { seq, sentAt }
+    }
+    this.#settle()
+  }
+
+  /** Resolves when `condition` holds, at the latest after the given time; says whether it does. */
+  until(condition: () => boolean, milliseconds: number): Promise<boolean> {
+    if (condition()) return Promise.resolve(true)
+    return new Promise((resolve) => {
+      const done = (): void => {
+        clearTimeout(timer)
+        this.#waiters.delete(check)
+        resolve(condition())
+      }
+      const check = (): void => {
+        if (condition()) done()
+      }
+      const timer = setTimeout(done, milliseconds)
+      this.#waiters.add(check)
+    })
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    this.verifiedAt = -Infinity
+    this.#wake?.()
+    this.#connection.disconnect()
+    await this.#running
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#closed) {
+      try {
+        await this.#load()
+        await this.#follow()
+      } catch (error) {
+        if (this.#closed) return
+        this.#options.onTrouble('follow', error as Error)
+        // A frozen server keeps the socket open; only a new connection can tell.
+        if (this.#connection.status === 'ready') this.#connection.disconnect(true)
+        await this.#pause()
+      }
+    }
+  }
+
+  async #load(): Promise<void> {
+    this.#reloadAsked = false
+    const { keys, maxTags } = this.#options
+    await within(PATIENCE_MS, ensureConnected(this.#connection))
+    const sentAt = performance.now()
+    const [epoch, seq, lastId] = (await this.#open()) as [string, string, string]
+    const tags = await this.#scanTags()
+    const [currentEpoch, floor] = await within(
+      PATIENCE_MS,
+      this.#connection.mget(keys.epoch, keys.floor),
+    )
+    const complete = await within(PATIENCE_MS, this.#connection.zscore(keys.tags, ''))
+    if (currentEpoch !== epoch || !floor || complete === null) {
+      throw new Error('the control keys changed while they were read')
+    }
+    const table = new LogTable(maxTags)
+    for (const [tag, lastSeq] of tags) table.merge(tag, lastSeq)
+    table.raiseFloor(Number(floor))
+    table.version = this.table.version + 1
+    this.table = table
+    this.position = { epoch, seq: Number(seq) }
+    this.#lastId = lastId
+    this.#target = { seq: Number(seq), sentAt }
+    this.#checkedSeq = -1
+    await this.#options.beforeTrust()
+    this.#settle()
+  }
+
+  async #open(): Promise<unknown> {
+    const open = (): Promise<unknown> =>
+      within(
+        PATIENCE_MS,
+        runScript(this.#connection, this.scripts.open, controlKeyList(this.#options.keys), [
+          newEpoch(),
+        ]),
+      )
+    try {
+      return await open()
+    } catch (error) {
+      // Before Redis 7 the first line of the script is a syntax error.
+      if (!/compiling script/i.test((error as Error).message)) throw error
+      this.scripts = CONTROL_SCRIPTS_REDIS_6
+      return open()
+    }
+  }
+
+  /** ZSCAN returns every member that is there throughout; what changes meanwhile is in the log. */
+  async #scanTags(): Promise<[tag: string, seq: number][]> {
+    const tags: [string, number][] = []
+    let cursor = '0'
+    do {
+      const [next, page] = await within(
+        PATIENCE_MS,
+        this.#connection.zscan(this.#options.keys.tags, cursor, 'COUNT', 1000),
+      )
+      for (let index = 0; index + 1 < page.length; index += 2) {
+        const tag = String(page[index])
+        if (tag !== '') tags.push([tag, Number(page[index + 1])])
+      }
+      cursor = String(next)
+    } while (cursor !== '0')
+    return tags.sort((a, b) => a[1] - b[1])
+  }
+
+  /** Returns when the table has to be loaded again. */
+  async #follow(): Promise<void> {
+    let checkedAt = performance.now()
+    while (!this.#closed && !this.#reloadAsked) {
+      const answer = await within(
+        BLOCK_MS + PATIENCE_MS,
+        this.#connection.xread(
+          ...(['COUNT', 1000, 'BLOCK', BLOCK_MS, 'STREAMS'] as const),
+          ...([this.#options.keys.log, this.#lastId] as const),
+        ),
+      )
+      const records = parseRecords(answer)
+      if (records === undefined || !records.every((record) => this.#apply(record))) {
+        return this.askReload()
+      }
+      if (performance.now() - checkedAt >= BLOCK_MS || records.length === 0) {
+        checkedAt = performance.now()
+        if (!(await this.#check())) return this.askReload()
+      }
+    }
+  }
+
+  /** False when a record is missing before this one. */
+  #apply(record: LogRecord): boolean {
+    const { epoch, seq } = this.position
+    if (record.epoch !== epoch || record.seq > seq + 1) return false
+    if (record.all) this.table.raiseFloor(record.seq)
+    for (const tag of record.tags) this.table.merge(tag, record.seq)
+    this.#lastId = record.id
+    if (record.seq > seq) this.position = { epoch, seq: record.seq }
+    this.#settle()
+    return true
+  }
+
+  /**
+   * Asks for epoch and seq: a stream that was evicted or trimmed under our feet is silent, and a
+   * failover may have lost the end of the log. False when the table cannot be right.
+   */
+  async #check(): Promise<boolean> {
+    const { keys } = this.#options
+    const behind = this.#checkedSeq > this.position.seq
+    const sentAt = performance.now()
+    const [epoch, seq] = await within(PATIENCE_MS, this.#connection.mget(keys.epoch, keys.seq))
+    if (epoch !== this.position.epoch || seq == null) return false
+    if (Number(seq) < this.position.seq) {
+      await within(
+        PATIENCE_MS,
+        runScript(this.#connection, this.scripts.renew, controlKeyList(keys), [epoch]),
+      )
+      return false
+    }
+    // Named by the check before this one and not in the stream that was read since: records are gone.
+    if (behind) return false
+    this.#checkedSeq = Number(seq)
+    this.expect(this.#checkedSeq, sentAt)
+    if (sentAt - this.#ttlRefreshedAt > REFRESH_TTL_MS) await this.#refreshTtl(sentAt)
+    return true
+  }
+
+  async #refreshTtl(now: number): Promise<void> {
+    this.#ttlRefreshedAt = now
+    for (const key of controlKeyList(this.#options.keys)) {
+      await within(PATIENCE_MS, this.#connection.expire(key, CONTROL_TTL_SECONDS))
+    }
+  }
+
+  #settle(): void {
+    if (!this.#reloadAsked && this.position !== UNKNOWN && this.position.seq >= this.#target.seq) {
+      if (this.#target.sentAt > this.verifiedAt) this.verifiedAt = this.#target.sentAt
+    }
+    for (const check of this.#waiters) check()
+  }
+
+  #pause(): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, RETRY_MS)
+      this.#wake = () => {
+        clearTimeout(timer)
+        resolve()
+      }
+    })
+  }
+}

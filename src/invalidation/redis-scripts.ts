@@ -1,0 +1,131 @@
+import { type RedisScript, redisScript } from '../redis-script.ts'
+
+/** The control keys of one namespace; the hash tag keeps the five in one Cluster slot. */
+export interface ControlKeys {
+  epoch: string
+  seq: string
+  log: string
+  tags: string
+  floor: string
+}
+
+export function controlKeys(namespace: string): ControlKeys {
+  const slot = `{${namespace}}`
+  return {
+    epoch: `${slot}:epoch`,
+    seq: `${slot}:seq`,
+    log: `${slot}:log`,
+    tags: `${slot}:tags`,
+    floor: `${slot}:floor`,
+  }
+}
+
+/** The order in which every script takes them. */
+export function controlKeyList(keys: ControlKeys): string[] {
+  return [keys.epoch, keys.seq, keys.log, keys.tags, keys.floor]
+}
+
+/** Thirty days without any process of this namespace, and Redis is as if we had never been there. */
+export const CONTROL_TTL_SECONDS: number = 30 * 24 * 3600
+
+/**
+ * Shared beginning. KEYS: epoch, seq, log, tags, floor. ARGV[1]: a random epoch to use if needed.
+ *
+ * If any of the keys that carry state is missing (first use, eviction, FLUSHALL, a server that came
+ * back empty), what was invalidated is no longer known, so a new epoch makes everything invalid.
+ * The member '' of the sorted set, scored +inf, tells an empty set from an evicted one.
+ */
+const BEGIN = `
+local epoch = redis.call('GET', KEYS[1])
+local seq = redis.call('GET', KEYS[2])
+local floor = redis.call('GET', KEYS[5])
+if not epoch or not seq or not floor or not redis.call('ZSCORE', KEYS[4], '') then
+  epoch = ARGV[1]
+  seq = seq or '0'
+  redis.call('SET', KEYS[1], epoch)
+  redis.call('SET', KEYS[2], seq)
+  redis.call('UNLINK', KEYS[4])
+  redis.call('ZADD', KEYS[4], 'inf', '')
+  redis.call('SET', KEYS[5], seq)
+  floor = seq
+end
+`
+
+const REFRESH = `
+for i = 1, 5 do redis.call('EXPIRE', KEYS[i], ${CONTROL_TTL_SECONDS}) end
+`
+
+/**
+ * Opens the log. Returns { epoch, seq, id of the last record }, all of one moment; the caller reads
+ * the sorted set after it and the floor last, and merges by maximum, so later records are harmless.
+ */
+const OPEN = `${BEGIN}${REFRESH}
+local last = redis.call('XREVRANGE', KEYS[3], '+', '-', 'COUNT', 1)
+return { epoch, seq, last[1] and last[1][1] or '0-0' }
+`
+
+/**
+ * Appends one invalidation. ARGV: random epoch, mode, most tags kept, most records kept, then the
+ * tags; no tags means everything. O(tags), whatever the number of entries. Returns { epoch, seq }.
+ *
+ * Harmless when it is applied twice or late: it only ever makes more entries invalid.
+ */
+const INVALIDATE = `${BEGIN}
+local mode, most = ARGV[2], tonumber(ARGV[3])
+local n = redis.call('INCR', KEYS[2])
+local id = string.format('%.0f', n)
+local record = { 's', id, 'e', epoch, 'm', mode }
+if #ARGV == 4 then
+  redis.call('SET', KEYS[5], id)
+  record[#record + 1] = 'all'
+  record[#record + 1] = '1'
+end
+for i = 5, #ARGV do
+  redis.call('ZADD', KEYS[4], 'GT', id, ARGV[i])
+  record[#record + 1] = 't'
+  record[#record + 1] = ARGV[i]
+end
+local over = redis.call('ZCARD', KEYS[4]) - 1 - most
+if over > 0 then
+  local drop = over + math.floor(most / 10)
+  local highest = redis.call('ZRANGE', KEYS[4], drop - 1, drop - 1, 'WITHSCORES')[2]
+  redis.call('ZREMRANGEBYRANK', KEYS[4], 0, drop - 1)
+  if tonumber(highest) > tonumber(redis.call('GET', KEYS[5])) then
+    redis.call('SET', KEYS[5], highest)
+  end
+end
+redis.call('XADD', KEYS[3], 'MAXLEN', '~', ARGV[4], '*', unpack(record))
+${REFRESH}
+return { epoch, id }
+`
+
+/**
+ * Gives up an epoch whose clock went backwards (a failover lost the tail of the log): what the lost
+ * records invalidated is unknown. ARGV[1]: the epoch to give up. The next script makes a new one.
+ */
+const RENEW = `
+if redis.call('GET', KEYS[1]) == ARGV[1] then redis.call('UNLINK', KEYS[1]) end
+return 1
+`
+
+// Redis 7 refuses writes of a script when memory is full, unless the script says otherwise; an
+// invalidation must run then above all. Redis 6.2 does not know the line and does not need it.
+const ALLOW_OOM = '#!lua flags=allow-oom\n'
+
+export interface ControlScripts {
+  open: RedisScript
+  invalidate: RedisScript
+  renew: RedisScript
+}
+
+export const CONTROL_SCRIPTS: ControlScripts = {
+  open: redisScript(ALLOW_OOM + OPEN),
+  invalidate: redisScript(ALLOW_OOM + INVALIDATE),
+  renew: redisScript(ALLOW_OOM + RENEW),
+}
+
+export const CONTROL_SCRIPTS_REDIS_6: ControlScripts = {
+  open: redisScript(OPEN),
+  invalidate: redisScript(INVALIDATE),
+  renew: redisScript(RENEW),
+}

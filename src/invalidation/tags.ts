@@ -1,0 +1,31 @@
+import { digest } from '../http/encoding.ts'
+
+/**
+ * What an invalidation can name. In the log everything is a tag; a letter in front keeps the kinds
+ * apart, so a user's tag can never be mistaken for a URL, a route or a key.
+ */
+const KINDS = { tag: 't:', path: 'p:', url: 'u:', route: 'r:', key: 'k:' } as const
+
+/** Longer ones are replaced by their digest: the log and its table stay small. */
+const MAX_PLAIN_LENGTH = 64
+
+/** The longest tag that is accepted, in UTF-16 code units. */
+export const MAX_TAG_LENGTH = 1024
+
+/** The most tags one response or value may carry. More is not stored, because less is not safe. */
+export const MAX_TAGS = 256
+
+export function encodeTag(kind: keyof typeof KINDS, value: string): string {
+  const short = value.length <= MAX_PLAIN_LENGTH && kind !== 'url' && kind !== 'path'
+  return KINDS[kind] + (short ? `=${value}` : `#${digest(value)}`)
+}
+
+/** Why a value cannot be a tag; undefined when it can. */
+export function tagProblem(tag: unknown): string | undefined {
+  if (typeof tag !== 'string') return `a tag must be a string, got ${typeof tag}`
+  if (tag === '') return 'a tag must not be empty'
+  if (tag.length > MAX_TAG_LENGTH) return `a tag must not be longer than ${MAX_TAG_LENGTH}`
+  // A lone surrogate is lost in UTF-8, and two different tags would become one.
+  if (!tag.isWellFormed()) return 'a tag must be well-formed Unicode'
+  return undefined
+}

@@ -1,0 +1,212 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+
+import type { Duration } from './durations.ts'
+import { InvalidOptionError } from './errors.ts'
+import type { QueryFilter } from './http/query.ts'
+import { tagProblem } from './invalidation/tags.ts'
+import { OptionsReader } from './options-reader.ts'
+
+/**
+ * The request as the functions of a route's options see it. The types of one route's parameters do
+ * not reach its `config`, so `params` and `query` are open here.
+ */
+// oxlint-disable-next-line typescript/no-explicit-any
+export type CacheRequest = FastifyRequest<{ Params: any; Querystring: any }>
+
+/** What two requests must have in common, beyond route, host, protocol, path and query. */
+export interface VaryOptions {
+  /** Request header fields whose values are part of the key. */
+  headers?: readonly string[]
+  /** Cookies whose values are part of the key. */
+  cookies?: readonly string[]
+  /** Which query parameters are part of the key: `only` these, or all but those in `ignore`. */
+  query?: QueryFilter
+  /**
+   * The identity or segment (user, tenant, role) the response depends on. Runs after all hooks, so
+   * `request.user` is there. `undefined` means that the request has none: with credentials it then
+   * goes around the cache.
+   */
+  by?: (request: CacheRequest) => string | undefined
+}
+
+/** Options of one route, under `config.cache`; `true` takes the plugin's `defaults`. */
+export interface RouteCacheOptions {
+  /**
+   * Freshness lifetime: seconds, text such as `'5m'`, a function of the answer, or `'headers'` for
+   * what the response's own Cache-Control or Expires say. A function may return undefined: not stored.
+   */
+  ttl?:
+    | Duration
+    | 'headers'
+    | ((request: CacheRequest, reply: FastifyReply, payload: unknown) => Duration | undefined)
+  /** Tags by which the response can be invalidated. The handler may add more: `reply.cacheTags()`. */
+  tags?:
+    | readonly string[]
+    | ((request: CacheRequest, reply: FastifyReply, payload: unknown) => readonly string[])
+  /** On unsafe routes: tags to invalidate after a 2xx or 3xx, before the client has its answer. */
+  invalidates?:
+    | readonly string[]
+    | ((request: CacheRequest, reply: FastifyReply) => readonly string[])
+  vary?: VaryOptions
+  /**
+   * The response is the same for everyone, although requests carry credentials.
+   * @default false
+   */
+  public?: boolean
+  /**
+   * Serve a stale response for this long while one request refreshes it (RFC 5861 §3). Checked and
+   * kept; this version always revalidates in the foreground.
+   */
+  staleWhileRevalidate?: Duration
+  /** Serve a stale response for this long when the handler fails (RFC 5861 §4). As above. */
+  staleIfError?: Duration
+  /**
+   * Which statuses may be stored, each with its own lifetime, or `true` for `ttl`.
+   * @default { 200: true }
+   */
+  statuses?: Record<number, Duration | true>
+  /**
+   * `'eventual'`: other processes see an invalidation as fast as the log delivers it, and never
+   * later than `stats().stalenessBoundMs`. `'strict'`: each hit is confirmed by Redis first.
+   * @default 'eventual'
+   */
+  consistency?: 'eventual' | 'strict'
+  /**
+   * Concurrent misses of one key share one handler run. `maxWaitMs` is how long a request waits for
+   * another's run before it starts its own.
+   * @default { maxWaitMs: 5000 }
+   */
+  coalesce?: boolean | { maxWaitMs?: number }
+  /** Sends a request around the cache. */
+  bypass?: (request: CacheRequest) => boolean
+  /** The Cache-Control sent to clients with stored responses that do not set their own. */
+  clientCacheControl?: string
+  /** Bodies above this many bytes are not stored. @default the plugin's `memory.maxEntryBytes` */
+  maxBytes?: number
+  /** A last word on storing an answer that the cache would store. */
+  storable?: (request: CacheRequest, reply: FastifyReply, payload: unknown) => boolean
+}
+
+const KNOWN = [
+  ...['ttl', 'tags', 'invalidates', 'vary', 'public', 'staleWhileRevalidate', 'staleIfError'],
+  ...['statuses', 'consistency', 'coalesce', 'bypass', 'clientCacheControl', 'maxBytes', 'storable'],
+]
+
+const DEFAULT_MAX_WAIT_MS = 5000
+
+type Fn<Name extends keyof RouteCacheOptions> = Extract<
+  RouteCacheOptions[Name],
+  (...args: never[]) => unknown
+>
+
+/** Route options after validation: durations in seconds, defaults filled in. */
+export interface CheckedRouteOptions {
+  ttl: number | 'headers' | Fn<'ttl'> | undefined
+  tags: readonly string[] | Fn<'tags'>
+  invalidates: readonly string[] | Fn<'invalidates'> | undefined
+  vary: {
+    headers: readonly string[]
+    cookies: readonly string[]
+    query: QueryFilter | undefined
+    by: VaryOptions['by']
+  }
+  public: boolean
+  staleWindows: boolean
+  statuses: ReadonlyMap<number, number | true>
+  strict: boolean
+  /** False, or the wait in milliseconds. */
+  coalesce: number | false
+  bypass: RouteCacheOptions['bypass']
+  clientCacheControl: string | undefined
+  maxBytes: number
+  storable: RouteCacheOptions['storable']
+}
+
+/** Checks route options merged over the defaults. `where` names the route in messages. */
+export function checkRouteOptions(
+  where: string,
+  options: RouteCacheOptions,
+  maxEntryBytes: number,
+): CheckedRouteOptions {
+  const reader = new OptionsReader(where, options, KNOWN)
+  const swr = reader.duration('staleWhileRevalidate')
+  const sie = reader.duration('staleIfError')
+  return {
+    ttl: checkTtl(reader),
+    tags: checkTags(reader, 'tags') ?? [],
+    invalidates: checkTags(reader, 'invalidates'),
+    vary: checkVary(reader),
+    public: reader.flag('public') ?? false,
+    staleWindows: swr !== undefined || sie !== undefined,
+    statuses: checkStatuses(reader),
+    strict: reader.oneOf('consistency', ['eventual', 'strict']) === 'strict',
+    coalesce: checkCoalesce(reader),
+    bypass: reader.function<NonNullable<RouteCacheOptions['bypass']>>('bypass'),
+    clientCacheControl: reader.text('clientCacheControl'),
+    maxBytes: reader.integer('maxBytes', 1) ?? maxEntryBytes,
+    storable: reader.function<NonNullable<RouteCacheOptions['storable']>>('storable'),
+  }
+}
+
+function checkTtl(reader: OptionsReader): CheckedRouteOptions['ttl'] {
+  const ttl = reader.value('ttl')
+  if (ttl === 'headers') return ttl
+  if (typeof ttl === 'function') return ttl as Fn<'ttl'>
+  return reader.duration('ttl', ", 'headers', or a function of (request, reply, payload)")
+}
+
+function checkTags<Name extends 'tags' | 'invalidates'>(
+  reader: OptionsReader,
+  name: Name,
+): readonly string[] | Fn<Name> | undefined {
+  if (typeof reader.value(name) === 'function') return reader.value(name) as Fn<Name>
+  const tags = reader.strings(name)
+  const problem = tags?.map(tagProblem).find((each) => each !== undefined)
+  if (problem !== undefined) throw new InvalidOptionError(`${reader.path(name)}: ${problem}`)
+  return tags
+}
+
+function checkVary(reader: OptionsReader): CheckedRouteOptions['vary'] {
+  const vary = reader.object('vary', ['headers', 'cookies', 'query', 'by'])
+  const query = vary?.object('query', ['only', 'ignore'])
+  const only = query?.strings('only')
+  const ignore = query?.strings('ignore')
+  if (only && ignore) query!.fail('ignore', 'left out when `only` is given')
+  return {
+    headers: (vary?.strings('headers') ?? []).map((name) => name.toLowerCase()).sort(),
+    cookies: [...(vary?.strings('cookies') ?? [])].sort(),
+    query: only ? { only } : ignore ? { ignore } : undefined,
+    by: vary?.function<NonNullable<VaryOptions['by']>>('by'),
+  }
+}
+
+function checkStatuses(reader: OptionsReader): CheckedRouteOptions['statuses'] {
+  const statuses = new Map<number, number | true>()
+  if (!reader.has('statuses')) return statuses.set(200, true)
+  const value = reader.value('statuses')
+  if (value === null || typeof value !== 'object') {
+    return reader.fail('statuses', "an object such as { 200: true, 404: '10s' }")
+  }
+  const names = Object.keys(value)
+  const inner = new OptionsReader(reader.path('statuses'), value, names)
+  for (const name of names) {
+    const status = Number(name)
+    // 206 is a part, 304 a statement about a stored response: neither is a response of its own.
+    if (!(status >= 200 && status <= 599) || status === 206 || status === 304) {
+      throw new InvalidOptionError(
+        `${inner.path(name)} is not a status that can be stored; use 200 to 599 without 206 and 304`,
+      )
+    }
+    statuses.set(status, inner.value(name) === true ? true : inner.duration(name, ', or true')!)
+  }
+  // `{ 404: '10s' }` adds to the default; `{ 200: … }` is how to change it.
+  return statuses.has(200) ? statuses : statuses.set(200, true)
+}
+
+function checkCoalesce(reader: OptionsReader): number | false {
+  const value = reader.value('coalesce')
+  if (value === undefined || value === true) return DEFAULT_MAX_WAIT_MS
+  if (value === false) return false
+  const inner = reader.object('coalesce', ['maxWaitMs'])
+  return inner?.integer('maxWaitMs', 1) ?? DEFAULT_MAX_WAIT_MS
+}

@@ -1,0 +1,191 @@
+import type { FastifyInstance } from 'fastify'
+import type { RedisOptions } from 'ioredis'
+
+import { InvalidOptionError } from './errors.ts'
+import { CREDENTIAL_FIELDS } from './http/credentials.ts'
+import { isFieldName } from './http/fields.ts'
+import { OptionsReader } from './options-reader.ts'
+import type { RouteCacheOptions } from './options-route.ts'
+import type { BreakerOptions, RedisClient } from './store/redis-guard.ts'
+
+/** Options of the plugin. */
+export interface ResponseCacheOptions {
+  /**
+   * Where responses are shared: a URL or ioredis options (opened and closed by the plugin through
+   * @fastify/redis), an ioredis client or Cluster of yours (never closed by the plugin), or
+   * `'shared'` for `app.redis`. Left out: this process's memory only.
+   */
+  redis?: string | RedisOptions | RedisClient
+  /**
+   * Goes in front of every key. Processes with the same namespace share responses and
+   * invalidations; required with `redis`.
+   */
+  namespace?: string
+  /**
+   * The tier in this process; `false` leaves it out (with Redis).
+   * @default { maxBytes: 67108864, maxEntryBytes: 1/8 of maxBytes }
+   */
+  memory?: { maxBytes?: number; maxEntryBytes?: number } | false
+  /** Route options for every cached route that does not set its own. */
+  defaults?: RouteCacheOptions
+  /**
+   * Cache every GET route with `defaults`; `config: { cache: false }` opts out.
+   * @default false
+   */
+  global?: boolean
+  /** The default of the route option. @default 'eventual' */
+  consistency?: 'eventual' | 'strict'
+  /**
+   * Request header fields that are credentials besides Authorization, Cookie and
+   * Proxy-Authorization: a request with one of them goes around the cache.
+   * @default ['x-api-key', 'x-auth-token']
+   */
+  credentialHeaders?: readonly string[]
+  /** How long one request waits for Redis before it goes without. @default 250 */
+  deadlineMs?: number
+  /**
+   * After this many timeouts or lost connections in a row Redis is left alone, and tried again with
+   * a single request each `resetMs`. @default { failures: 5, resetMs: 1000 }
+   */
+  breaker?: Partial<BreakerOptions> | false
+  /**
+   * `true`: Cache-Status (RFC 9211). `'x-cache'`: that, and X-Cache: HIT, MISS, STALE or BYPASS.
+   * @default true
+   */
+  statusHeader?: boolean | 'x-cache'
+  /** Told of trouble that was not allowed to become an error. Rate-limited logging happens anyway. */
+  onError?: (error: Error, context: { operation: string }) => void
+  /** The name of the cache client on the instance. @default 'cache' */
+  decorateAs?: string
+}
+
+/** Plugin options after validation, defaults filled in. */
+export interface CheckedOptions {
+  redis: 'shared' | string | RedisOptions | RedisClient | undefined
+  namespace: string
+  memory: { maxBytes: number; maxEntryBytes: number } | undefined
+  maxEntryBytes: number
+  defaults: RouteCacheOptions
+  global: boolean
+  credentialHeaders: readonly string[]
+  deadlineMs: number
+  breaker: BreakerOptions | false
+  statusHeader: boolean
+  xCache: boolean
+  onError: ResponseCacheOptions['onError']
+  decorateAs: string
+}
+
+const WHERE = 'fastify-response-cache'
+const KNOWN = [
+  ...['redis', 'namespace', 'memory', 'defaults', 'global', 'consistency', 'credentialHeaders'],
+  ...['deadlineMs', 'breaker', 'statusHeader', 'onError', 'decorateAs'],
+]
+const DEFAULT_MAX_BYTES = 64 * 1024 * 1024
+
+/** Checks the plugin's options; throws InvalidOptionError with the option's name and the fix. */
+export function checkOptions(options: ResponseCacheOptions, app: FastifyInstance): CheckedOptions {
+  const { prefix: _prefix, ...own } = options as Record<string, unknown>
+  const reader = new OptionsReader(WHERE, own, KNOWN)
+  const redis = checkRedis(reader, app)
+  const memory = checkMemory(reader, redis !== undefined)
+  const statusHeader = reader.value('statusHeader') ?? true
+  if (typeof statusHeader !== 'boolean' && statusHeader !== 'x-cache') {
+    reader.fail('statusHeader', "true, false or 'x-cache'")
+  }
+  return {
+    redis,
+    namespace: checkNamespace(reader, redis !== undefined),
+    memory,
+    maxEntryBytes: memory?.maxEntryBytes ?? DEFAULT_MAX_BYTES / 8,
+    defaults: checkDefaults(reader),
+    global: reader.flag('global') ?? false,
+    credentialHeaders: checkCredentialHeaders(reader),
+    deadlineMs: reader.integer('deadlineMs', 1) ?? 250,
+    breaker: checkBreaker(reader),
+    statusHeader: statusHeader !== false,
+    xCache: statusHeader === 'x-cache',
+    onError: reader.function<NonNullable<ResponseCacheOptions['onError']>>('onError'),
+    decorateAs: reader.text('decorateAs') ?? 'cache',
+  }
+}
+
+function checkRedis(reader: OptionsReader, app: FastifyInstance): CheckedOptions['redis'] {
+  const redis = reader.value('redis')
+  if (redis === undefined) return undefined
+  if (redis === 'shared') return sharedClient(reader, app)
+  if (typeof redis === 'string') {
+    if (/^rediss?:\/\//.test(redis) || redis.startsWith('/')) return redis
+    return reader.fail('redis', "a URL such as 'redis://localhost:6379', or 'shared' for app.redis")
+  }
+  if (redis === null || typeof redis !== 'object') {
+    return reader.fail('redis', "a URL, ioredis options, an ioredis client, or 'shared'")
+  }
+  return redis as RedisOptions | RedisClient
+}
+
+function sharedClient(reader: OptionsReader, app: FastifyInstance): RedisClient {
+  const shared = (app as { redis?: unknown }).redis
+  if (isRedisClient(shared)) return shared
+  return reader.fail(
+    'redis',
+    shared === undefined
+      ? 'used after @fastify/redis was registered (await it), because it means app.redis'
+      : 'one client: app.redis holds named ones, so give redis: app.redis.NAME',
+  )
+}
+
+export function isRedisClient(value: unknown): value is RedisClient {
+  const client = value as Partial<RedisClient> | undefined
+  return typeof client?.getBuffer === 'function' && typeof client.duplicate === 'function'
+}
+
+function checkNamespace(reader: OptionsReader, required: boolean): string {
+  const namespace = reader.text('namespace')
+  if (namespace === undefined) {
+    if (required) reader.fail('namespace', "set with redis, for example 'shop': it goes before every key")
+    return 'memory'
+  }
+  // Braces would move the control keys to other Cluster slots; the rest is for readable keys.
+  if (!/^[\w.:/@-]{1,100}$/.test(namespace)) {
+    reader.fail('namespace', 'up to 100 letters, digits and . _ : / @ -')
+  }
+  return namespace
+}
+
+function checkMemory(reader: OptionsReader, withRedis: boolean): CheckedOptions['memory'] {
+  if (reader.value('memory') === false) {
+    if (!withRedis) reader.fail('memory', 'left on without redis: there would be no place to store')
+    return undefined
+  }
+  const memory = reader.object('memory', ['maxBytes', 'maxEntryBytes'])
+  const maxBytes = memory?.integer('maxBytes', 1) ?? DEFAULT_MAX_BYTES
+  const maxEntryBytes = memory?.integer('maxEntryBytes', 1) ?? Math.ceil(maxBytes / 8)
+  if (maxEntryBytes > maxBytes) memory!.fail('maxEntryBytes', `at most maxBytes (${maxBytes})`)
+  return { maxBytes, maxEntryBytes }
+}
+
+function checkDefaults(reader: OptionsReader): RouteCacheOptions {
+  const defaults = (reader.value('defaults') ?? {}) as RouteCacheOptions
+  const consistency = reader.oneOf('consistency', ['eventual', 'strict'])
+  return consistency === undefined ? defaults : { consistency, ...defaults }
+}
+
+function checkCredentialHeaders(reader: OptionsReader): readonly string[] {
+  const names = reader.strings('credentialHeaders') ?? ['x-api-key', 'x-auth-token']
+  const own = names.map((name) => name.toLowerCase())
+  const bad = own.find((name) => !isFieldName(name))
+  if (bad !== undefined) {
+    throw new InvalidOptionError(`${reader.path('credentialHeaders')}: '${bad}' is no header name`)
+  }
+  return [...new Set([...CREDENTIAL_FIELDS, ...own])]
+}
+
+function checkBreaker(reader: OptionsReader): BreakerOptions | false {
+  if (reader.value('breaker') === false) return false
+  const breaker = reader.object('breaker', ['failures', 'resetMs'])
+  return {
+    failures: breaker?.integer('failures', 1) ?? 5,
+    resetMs: breaker?.integer('resetMs', 1) ?? 1000,
+  }
+}

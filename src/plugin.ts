@@ -1,0 +1,120 @@
+import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
+import type { Logger } from 'pino'
+
+import { CacheClient } from './client.ts'
+import type { Duration } from './durations.ts'
+import { InvalidOptionError } from './errors.ts'
+import { EXCHANGE } from './exchange.ts'
+import type { CacheStatus } from './http/cache-status.ts'
+import { LocalLog } from './invalidation/local-log.ts'
+import type { InvalidationLog } from './invalidation/log.ts'
+import { RedisLog } from './invalidation/redis-log.ts'
+import {
+  type CheckedOptions,
+  type ResponseCacheOptions,
+  checkOptions,
+  isRedisClient,
+} from './options.ts'
+import { checkRouteOptions } from './options-route.ts'
+import { openRedis } from './redis-open.ts'
+import { replyDecorators } from './reply-decorators.ts'
+import { ResponseCache } from './response-cache.ts'
+import { attachRoutes } from './routes.ts'
+import { MemoryStore } from './store/memory-store.ts'
+import { RedisGuard } from './store/redis-guard.ts'
+import { RedisStore } from './store/redis-store.ts'
+import { TieredCache } from './store/tiered-cache.ts'
+import { Trouble } from './telemetry.ts'
+
+/** Tags of which each process knows the last invalidation; beyond it the oldest raise the floor. */
+const MAX_TABLE_TAGS = 100_000
+
+/** Registers the response cache. See ResponseCacheOptions. */
+export const plugin: FastifyPluginAsync<ResponseCacheOptions> = async (app, options) => {
+  const checked = checkOptions(options, app)
+  checkRouteOptions('fastify-response-cache.defaults', checked.defaults, checked.maxEntryBytes)
+  if (Object.hasOwn(app, checked.decorateAs)) {
+    throw new InvalidOptionError(
+      `fastify-response-cache.decorateAs: the instance already has '${checked.decorateAs}'; ` +
+        'choose another name for this registration',
+    )
+  }
+  const log = app.log.child({ cache: checked.namespace }) as unknown as Logger
+  const trouble = new Trouble(log, checked.onError)
+  const guard = await openGuard(app, checked, trouble)
+  const cache = new ResponseCache({
+    namespace: checked.namespace,
+    tiers: buildTiers(checked, guard, trouble),
+    trouble,
+    credentialFields: checked.credentialHeaders,
+    statusHeader: checked.statusHeader,
+    xCache: checked.xCache,
+    maxEntryBytes: checked.maxEntryBytes,
+    readQuery: (target) => app.findRoute({ method: 'GET', url: target })?.searchParams,
+  })
+  const client = new CacheClient(cache, guard, defaultTtl(checked))
+  app.decorate(checked.decorateAs, client)
+  decorate(app)
+  attachRoutes(app, cache, checked)
+  app.addHook('onReady', () => cache.log.start())
+  app.addHook('onClose', () => client.close())
+}
+
+async function openGuard(
+  app: FastifyInstance,
+  checked: CheckedOptions,
+  trouble: Trouble,
+): Promise<RedisGuard | undefined> {
+  const { redis } = checked
+  if (redis === undefined) return undefined
+  const client = isRedisClient(redis)
+    ? redis
+    : await openRedis(app, checked.decorateAs, redis, (error) => trouble.report('connect', error))
+  return new RedisGuard(client, {
+    deadlineMs: checked.deadlineMs,
+    breaker: checked.breaker,
+    onTrouble: (operation, error) => trouble.report(operation, error),
+  })
+}
+
+function buildTiers(
+  checked: CheckedOptions,
+  guard: RedisGuard | undefined,
+  trouble: Trouble,
+): TieredCache {
+  const log: InvalidationLog = guard
+    ? new RedisLog(guard, {
+        namespace: checked.namespace,
+        maxTags: MAX_TABLE_TAGS,
+        deadlineMs: checked.deadlineMs,
+        onTrouble: (operation, error) => trouble.report(operation, error),
+      })
+    : new LocalLog(MAX_TABLE_TAGS)
+  const onDamaged = (): void =>
+    trouble.report('decode', new Error('a stored entry is damaged or of another format'))
+  return new TieredCache({
+    memory: checked.memory && new MemoryStore(checked.memory),
+    redis: guard && new RedisStore(guard, checked.namespace, onDamaged),
+    log,
+    now: Date.now,
+  })
+}
+
+function defaultTtl({ defaults }: CheckedOptions): Duration | undefined {
+  const { ttl } = defaults
+  return typeof ttl === 'number' || (typeof ttl === 'string' && ttl !== 'headers') ? ttl : undefined
+}
+
+/** Shared by all registrations: what they do is decided by the exchange of the request. */
+function decorate(app: FastifyInstance): void {
+  if (!app.hasRequestDecorator('cacheStatus')) {
+    app.decorateRequest('cacheStatus', {
+      getter(this: FastifyRequest): CacheStatus | undefined {
+        return this[EXCHANGE]?.status
+      },
+    })
+  }
+  for (const [name, method] of Object.entries(replyDecorators)) {
+    if (!app.hasReplyDecorator(name)) app.decorateReply(name, method as (this: FastifyReply) => unknown)
+  }
+}

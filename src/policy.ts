@@ -1,0 +1,58 @@
+import { FRAME_FORMAT } from './stored-response.ts'
+import { routeIdentity } from './http/cache-key.ts'
+import type { KeyedCredentials } from './http/credentials.ts'
+import { type QueryPredicate, compileQueryFilter } from './http/query.ts'
+import { encodeTag } from './invalidation/tags.ts'
+import type { CheckedRouteOptions } from './options-route.ts'
+import type { RouteStats } from './telemetry.ts'
+
+/** One route's options, compiled once: everything that does not depend on the request. */
+export interface Policy extends CheckedRouteOptions {
+  /** The route pattern, as `/products/:id`. */
+  readonly route: string
+  /** Part of every key: which route this is, and by what its responses vary. */
+  readonly identity: string
+  readonly routeTag: string
+  /** Tags from the options, encoded; a function's are encoded when it has run. */
+  readonly encodedTags: readonly string[]
+  readonly counts: QueryPredicate | undefined
+  /** Names the query filter, so that equal filters are looked up once. */
+  readonly filterId: string
+  readonly hasVariants: boolean
+  /** Request fields in the key, lower case. */
+  readonly keyedFields: ReadonlySet<string>
+  readonly keyed: KeyedCredentials
+  readonly stats: RouteStats
+}
+
+export function compilePolicy(
+  route: { url: string; constraints: Record<string, unknown>; namespace: string },
+  options: CheckedRouteOptions,
+  stats: RouteStats,
+): Policy {
+  const { headers, cookies, by, query } = options.vary
+  const keyedFields = new Set(headers)
+  // A policy that varies on other things is another route to the key: a change of options can
+  // never make old responses be read in a new way.
+  const vary = [
+    ...headers.map((name) => `h${name}`),
+    ...cookies.map((name) => `c${name}`),
+    ...(by ? ['b'] : []),
+    ...(options.public ? ['p'] : []),
+    `q${JSON.stringify(query ?? null)}`,
+  ]
+  return {
+    ...options,
+    route: route.url,
+    identity: routeIdentity({ format: FRAME_FORMAT, ...route, vary }),
+    routeTag: encodeTag('route', route.url),
+    encodedTags:
+      typeof options.tags === 'function' ? [] : options.tags.map((tag) => encodeTag('tag', tag)),
+    counts: compileQueryFilter(query),
+    filterId: JSON.stringify(query ?? null),
+    hasVariants: headers.length > 0 || cookies.length > 0 || by !== undefined,
+    keyedFields,
+    keyed: { headers: keyedFields, cookies: new Set(cookies) },
+    stats,
+  }
+}

@@ -1,0 +1,70 @@
+import fastifyRedis, { type FastifyRedisPluginOptions } from '@fastify/redis'
+import type { FastifyInstance } from 'fastify'
+import type { Redis, RedisOptions } from 'ioredis'
+
+/** How long start-up waits for a Redis that does not answer; requests are served without it then. */
+const START_MS = 1000
+const QUIT_MS = 500
+const REVIVE_MS = 1000
+
+/** What a client of our own is like; the user's options come on top. */
+const OWN_OPTIONS: RedisOptions = {
+  enableAutoPipelining: true,
+  // While there is no connection a command is better refused at once than kept for later.
+  enableOfflineQueue: false,
+  maxRetriesPerRequest: 1,
+  connectTimeout: 2000,
+  retryStrategy: (times) => Math.min(50 * times, 1000),
+}
+
+/**
+ * Opens a client through @fastify/redis in a scope of its own, so that `app.redis` stays free for
+ * the application. That plugin waits until Redis is ready; this one does not let it wait for ever.
+ */
+export async function openRedis(
+  app: FastifyInstance,
+  name: string,
+  redis: string | RedisOptions,
+  onError: (error: Error) => void,
+): Promise<Redis> {
+  const namespace = `fastify-response-cache:${name}`
+  let client: Redis | undefined
+  const given = typeof redis === 'string' ? { url: redis } : redis
+  const options = { ...OWN_OPTIONS, ...given, namespace } as FastifyRedisPluginOptions
+  await app.register(async (scope) => {
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, START_MS)
+      fastifyRedis(scope, options, (error) => {
+        clearTimeout(timer)
+        if (error) onError(error)
+        resolve()
+      })
+      client = (scope.redis as unknown as Record<string, Redis>)[namespace]
+      client?.on('error', onError)
+    })
+  })
+  if (client === undefined) throw new Error('@fastify/redis did not open a client')
+  return supervise(client)
+}
+
+/** Makes closing bounded, and brings a client back that gave up (a wrong password, since corrected). */
+function supervise(client: Redis): Redis {
+  let closing = false
+  const quit = client.quit.bind(client)
+  client.quit = (async () => {
+    closing = true
+    if (client.status === 'ready') {
+      const late = new Promise((resolve) => setTimeout(resolve, QUIT_MS).unref())
+      await Promise.race([quit().catch(() => {}), late])
+    }
+    client.disconnect()
+    return 'OK'
+  }) as typeof client.quit
+  client.on('end', () => {
+    if (closing) return
+    setTimeout(() => {
+      if (!closing && client.status === 'end') client.connect().catch(() => {})
+    }, REVIVE_MS).unref()
+  })
+  return client
+}

@@ -1,0 +1,78 @@
+import { Collapser } from './collapser.ts'
+import type { QueryPredicate } from './http/query.ts'
+import type { Invalidation, InvalidationLog } from './invalidation/log.ts'
+import { KeyMemo } from './key-memo.ts'
+import type { Policy } from './policy.ts'
+import type { TieredCache } from './store/tiered-cache.ts'
+import { type RouteStats, type Trouble, newRouteStats } from './telemetry.ts'
+import type { QueryReader } from './url-tags.ts'
+
+export interface ResponseCacheParts {
+  namespace: string
+  tiers: TieredCache
+  trouble: Trouble
+  credentialFields: readonly string[]
+  statusHeader: boolean
+  xCache: boolean
+  maxEntryBytes: number
+  readQuery: QueryReader
+}
+
+/** Everything that the routes and the client of one registration share. */
+export class ResponseCache {
+  readonly namespace: string
+  readonly tiers: TieredCache
+  readonly collapser: Collapser = new Collapser()
+  readonly memo: KeyMemo = new KeyMemo()
+  readonly trouble: Trouble
+  readonly credentialFields: readonly string[]
+  readonly statusHeader: boolean
+  readonly xCache: boolean
+  readonly maxEntryBytes: number
+  readonly readQuery: QueryReader
+  /** By route pattern; GET and HEAD of a pattern count together. */
+  readonly routeStats: Map<string, RouteStats> = new Map()
+  readonly #filters = new Map<string, QueryPredicate | undefined>()
+
+  constructor(parts: ResponseCacheParts) {
+    this.namespace = parts.namespace
+    this.tiers = parts.tiers
+    this.trouble = parts.trouble
+    this.credentialFields = parts.credentialFields
+    this.statusHeader = parts.statusHeader
+    this.xCache = parts.xCache
+    this.maxEntryBytes = parts.maxEntryBytes
+    this.readQuery = parts.readQuery
+  }
+
+  get log(): InvalidationLog {
+    return this.tiers.log
+  }
+
+  /** The distinct ways in which routes read a query into the key. */
+  get queryFilters(): Iterable<QueryPredicate | undefined> {
+    return this.#filters.values()
+  }
+
+  statsOf(route: string): RouteStats {
+    let stats = this.routeStats.get(route)
+    if (stats === undefined) this.routeStats.set(route, (stats = newRouteStats()))
+    return stats
+  }
+
+  adopt(policy: Policy): void {
+    this.#filters.set(policy.filterId, policy.counts)
+  }
+
+  /** Rejects when Redis does not confirm; this process has forgotten by then anyway. */
+  async invalidate(invalidation: Invalidation): Promise<void> {
+    if (invalidation.tags.length === 0) return
+    await this.log.invalidate(invalidation)
+  }
+
+  async close(): Promise<void> {
+    this.collapser.clear()
+    await this.log.close()
+    this.tiers.memory?.clear()
+  }
+}

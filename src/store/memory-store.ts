@@ -1,0 +1,75 @@
+import { LRUCache } from 'lru-cache'
+
+import type { StoredEntry } from '../stored-response.ts'
+import { Cached } from './cached.ts'
+
+export interface MemoryOptions {
+  maxBytes: number
+  maxEntryBytes: number
+}
+
+/** Objects, list cell, map slot and buffer of one entry, measured (bench/memory.ts). */
+const OVERHEAD_BYTES = 1100
+const FIELD_BYTES = 120
+const TAG_BYTES = 40
+
+/** What an entry costs this process, in bytes: body, head and the objects around them. */
+export function entryBytes(key: string, entry: StoredEntry): number {
+  let bytes = OVERHEAD_BYTES + key.length + entry.body.length
+  for (const tag of entry.tags) bytes += TAG_BYTES + tag.length
+  for (const [name, value] of entry.headers) bytes += FIELD_BYTES + name.length + String(value).length
+  return bytes
+}
+
+/** The tier in this process: least recently used, bounded by bytes. */
+export class MemoryStore {
+  readonly #entries: LRUCache<string, Cached>
+  readonly #maxEntryBytes: number
+
+  constructor(options: MemoryOptions) {
+    this.#maxEntryBytes = options.maxEntryBytes
+    this.#entries = new LRUCache({ maxSize: options.maxBytes, maxEntrySize: options.maxEntryBytes })
+  }
+
+  get size(): number {
+    return this.#entries.size
+  }
+
+  get bytes(): number {
+    return this.#entries.calculatedSize
+  }
+
+  get(key: string): Cached | undefined {
+    return this.#entries.get(key)
+  }
+
+  /** Keeps the entry unless a newer one is there; returns what is kept, if anything. */
+  set(key: string, entry: StoredEntry): Cached | undefined {
+    const known = this.#entries.peek(key)
+    if (known && known.entry.epoch === entry.epoch && known.entry.seq > entry.seq) return known
+    const size = entryBytes(key, entry)
+    if (size > this.#maxEntryBytes) {
+      this.#entries.delete(key)
+      return undefined
+    }
+    const cached = new Cached({ ...entry, body: ownCopy(entry.body) }, 'memory')
+    this.#entries.set(key, cached, { size })
+    return cached
+  }
+
+  delete(key: string): boolean {
+    return this.#entries.delete(key)
+  }
+
+  clear(): void {
+    this.#entries.clear()
+  }
+}
+
+/** A small buffer is a window on a big one (a pool, a socket read) that it would keep alive. */
+function ownCopy(body: Buffer): Buffer {
+  if (body.byteLength === body.buffer.byteLength) return body
+  const copy = Buffer.allocUnsafeSlow(body.length)
+  body.copy(copy)
+  return copy
+}

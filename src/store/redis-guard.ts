@@ -1,0 +1,117 @@
+import type { Cluster, Redis } from 'ioredis'
+
+export type RedisClient = Redis | Cluster
+
+/** What an operation that failed, or came too late, returns instead of a value. */
+export const FAILED: unique symbol = Symbol('failed')
+
+export interface BreakerOptions {
+  /** Timeouts or lost connections in a row that open the breaker. */
+  failures: number
+  /** Milliseconds until one operation is let through again as a probe. */
+  resetMs: number
+}
+
+export interface GuardOptions {
+  deadlineMs: number
+  breaker: BreakerOptions | false
+  onTrouble: (operation: string, error: Error) => void
+}
+
+export type BreakerState = 'closed' | 'open' | 'half-open'
+
+/**
+ * The one place where trouble with Redis becomes a miss. Nothing waits longer than the deadline;
+ * what answers later is ignored; after a few timeouts nothing waits at all until a probe succeeds.
+ */
+export class RedisGuard {
+  readonly client: RedisClient
+  /** What went wrong last, for messages. */
+  lastError = 'no answer yet'
+  readonly #options: GuardOptions
+  #failures = 0
+  #openUntil = 0
+  #probing = false
+
+  constructor(client: RedisClient, options: GuardOptions) {
+    this.client = client
+    this.#options = options
+  }
+
+  get state(): BreakerState {
+    if (this.#openUntil === 0) return 'closed'
+    return performance.now() < this.#openUntil ? 'open' : 'half-open'
+  }
+
+  /** Resolves with the answer, or with FAILED. Never rejects. */
+  attempt<T>(
+    operation: string,
+    run: (client: RedisClient) => Promise<T>,
+    deadlineMs: number = this.#options.deadlineMs,
+  ): Promise<T | typeof FAILED> {
+    if (!isReachable(this.client)) {
+      this.#report(operation, new Error(`Redis is not connected (${this.client.status})`))
+      return Promise.resolve(FAILED)
+    }
+    if (this.#openUntil !== 0 && !this.#mayProbe()) return Promise.resolve(FAILED)
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => {
+        this.#failed(operation, new Error(`no answer within ${deadlineMs} ms`), true)
+        resolve(FAILED)
+      }, deadlineMs)
+      run(this.client).then(
+        (value) => {
+          clearTimeout(timer)
+          this.#succeeded()
+          resolve(value)
+        },
+        (error: unknown) => {
+          clearTimeout(timer)
+          this.#failed(operation, asError(error), !isReply(error))
+          resolve(FAILED)
+        },
+      )
+    })
+  }
+
+  #mayProbe(): boolean {
+    if (this.#probing || performance.now() < this.#openUntil) return false
+    this.#probing = true
+    return true
+  }
+
+  #succeeded(): void {
+    this.#failures = 0
+    this.#openUntil = 0
+    this.#probing = false
+  }
+
+  #failed(operation: string, error: Error, unreachable: boolean): void {
+    this.#report(operation, error)
+    this.#probing = false
+    // A server that answers with an error costs no time; the breaker is about time.
+    if (!unreachable || this.#options.breaker === false) return
+    this.#failures++
+    if (this.#failures >= this.#options.breaker.failures || this.#openUntil !== 0) {
+      this.#openUntil = performance.now() + this.#options.breaker.resetMs
+    }
+  }
+
+  #report(operation: string, error: Error): void {
+    this.lastError = error.message
+    this.#options.onTrouble(operation, error)
+  }
+}
+
+/** Sending to a client that is not connected would only fill its offline queue. */
+function isReachable(client: RedisClient): boolean {
+  return client.status === 'ready' || client.status === 'wait'
+}
+
+function isReply(error: unknown): boolean {
+  return error instanceof Error && error.name === 'ReplyError'
+}
+
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error))
+}

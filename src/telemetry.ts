@@ -1,0 +1,135 @@
+import { type Logger, stdSerializers } from 'pino'
+
+import type { CacheStatus, ForwardReason } from './http/cache-status.ts'
+import type { NotStoredReason } from './http/storability.ts'
+
+/** What happened on one route; every request counts exactly once among hits, collapsed and forwards. */
+export interface RouteStats {
+  /** Answered from a store. */
+  hits: number
+  hitsByTier: { memory: number; redis: number }
+  /** Answered by the handler run of a concurrent request. */
+  collapsed: number
+  /** The handler had to run. */
+  misses: number
+  missesByReason: Partial<Record<ForwardReason, number>>
+  /** Requests that had to go around the cache, by reason. */
+  bypassed: number
+  bypassedByReason: Record<string, number>
+  stored: number
+  notStored: number
+  notStoredByReason: Partial<Record<NotStoredReason, number>>
+}
+
+export function newRouteStats(): RouteStats {
+  return {
+    hits: 0,
+    hitsByTier: { memory: 0, redis: 0 },
+    collapsed: 0,
+    misses: 0,
+    missesByReason: {},
+    bypassed: 0,
+    bypassedByReason: {},
+    stored: 0,
+    notStored: 0,
+    notStoredByReason: {},
+  }
+}
+
+/** Adds one request to the figures of its route. */
+export function countStatus(stats: RouteStats, status: CacheStatus): void {
+  if (status.hit) {
+    stats.hits++
+    stats.hitsByTier[status.tier ?? 'memory']++
+  } else if (status.collapsed) {
+    stats.collapsed++
+  } else if (status.fwd === 'bypass') {
+    stats.bypassed++
+    increment(stats.bypassedByReason, status.detail ?? 'option')
+  } else {
+    countForward(stats, status)
+  }
+}
+
+function countForward(stats: RouteStats, status: CacheStatus): void {
+  stats.misses++
+  increment(stats.missesByReason, status.fwd ?? 'miss')
+  if (status.stored) stats.stored++
+  else if (status.detail !== undefined) {
+    stats.notStored++
+    increment(stats.notStoredByReason, status.detail as NotStoredReason)
+  }
+}
+
+export function increment<Name extends string>(
+  counters: Partial<Record<Name, number>>,
+  name: Name,
+  by = 1,
+): void {
+  counters[name] = (counters[name] ?? 0) + by
+}
+
+/** All routes together. */
+export function totalStats(routes: Iterable<RouteStats>): RouteStats {
+  const total = newRouteStats()
+  for (const route of routes) {
+    for (const name of ['hits', 'collapsed', 'misses', 'bypassed', 'stored', 'notStored'] as const) {
+      total[name] += route[name]
+    }
+    const groups = ['hitsByTier', 'missesByReason', 'bypassedByReason', 'notStoredByReason'] as const
+    for (const group of groups) {
+      for (const [name, count] of Object.entries(route[group])) {
+        increment(total[group] as Record<string, number>, name, count)
+      }
+    }
+  }
+  return total
+}
+
+const LOG_INTERVAL_MS = 10_000
+
+/** Trouble that was not allowed to become an error: counted, reported, logged once per interval. */
+export class Trouble {
+  /** Failed operations, by operation. */
+  readonly failures: Record<string, number> = {}
+  readonly #log: Logger
+  readonly #onError: ((error: Error, context: { operation: string }) => void) | undefined
+  readonly #logged = new Map<string, { at: number; since: number }>()
+
+  constructor(
+    log: Logger,
+    onError: ((error: Error, context: { operation: string }) => void) | undefined,
+  ) {
+    this.#log = log
+    this.#onError = onError
+  }
+
+  report(operation: string, error: Error): void {
+    increment(this.failures, operation)
+    this.#logOnce(operation, error)
+    try {
+      this.#onError?.(error, { operation })
+    } catch (thrown) {
+      this.#log.error({ err: stdSerializers.err(thrown as Error) }, 'onError threw')
+    }
+  }
+
+  /** Something the operator should know that is no failure. */
+  note(message: string): void {
+    this.#log.warn(message)
+  }
+
+  #logOnce(operation: string, error: Error): void {
+    const now = performance.now()
+    const last = this.#logged.get(operation)
+    if (last !== undefined && now - last.at < LOG_INTERVAL_MS) {
+      last.since++
+      return
+    }
+    this.#logged.set(operation, { at: now, since: 0 })
+    this.#log.warn(
+      { operation, err: stdSerializers.err(error), suppressed: last?.since ?? 0 },
+      'the cache goes on without this operation',
+    )
+  }
+}
