@@ -3,17 +3,19 @@ import type { Cached } from './store/cached.ts'
 /** One computation that others wait for. */
 export class Flight {
   readonly startedAt: number
-  readonly settled: Promise<Cached | undefined>
-  waiters = 0
+  /** Each resolves the promise of one waiter, who goes on in a context of its own. */
+  waiters: Set<(cached: Cached | undefined) => void> | undefined
   /** Set when the computation threw, for those who share errors too. */
   failure: { error: unknown } | undefined
-  resolve!: (cached: Cached | undefined) => void
 
   constructor(startedAt: number) {
     this.startedAt = startedAt
-    this.settled = new Promise((resolve) => {
-      this.resolve = resolve
-    })
+  }
+
+  resolve(cached: Cached | undefined): void {
+    if (this.waiters === undefined) return
+    for (const resolve of this.waiters) resolve(cached)
+    this.waiters = undefined
   }
 }
 
@@ -57,7 +59,7 @@ export class Collapser {
   /** The computation to wait for, if there is one that may still be waited for. */
   join(key: string, now: number, maxWaitMs: number): Flight | undefined {
     const flight = this.#flights.get(key)
-    if (flight === undefined || flight.waiters >= this.#maxWaiters) return undefined
+    if (flight === undefined || (flight.waiters?.size ?? 0) >= this.#maxWaiters) return undefined
     if (now - flight.startedAt >= maxWaitMs) {
       this.#flights.delete(key)
       return undefined
@@ -85,13 +87,17 @@ export class Collapser {
 
   /** Waits for a result, from the waiter's own arrival on at most `maxWaitMs`. */
   wait(flight: Flight, maxWaitMs: number): Promise<Cached | undefined> {
-    flight.waiters++
     return new Promise((resolve) => {
-      const timer = setTimeout(() => resolve(undefined), maxWaitMs)
-      void flight.settled.then((cached) => {
+      const settle = (cached: Cached | undefined): void => {
         clearTimeout(timer)
         resolve(cached)
-      })
+      }
+      const timer = setTimeout(() => {
+        flight.waiters?.delete(settle)
+        resolve(undefined)
+      }, maxWaitMs)
+      flight.waiters ??= new Set()
+      flight.waiters.add(settle)
     })
   }
 

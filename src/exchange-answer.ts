@@ -1,9 +1,10 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 
 import { type Duration, seconds } from './durations.ts'
-import { type CapturedAnswer, EXCHANGE, type Exchange } from './exchange.ts'
+import { type CapturedAnswer, EXCHANGE, type Exchange, type Fill } from './exchange.ts'
 import { handlerFields } from './http/handler-fields.ts'
 import type { Fields } from './http/fields.ts'
+import type { NotStoredReason } from './http/storability.ts'
 import { MAX_TAGS, encodeTag, tagProblem } from './invalidation/tags.ts'
 import { concludeOnWire } from './exchange-store.ts'
 
@@ -33,7 +34,15 @@ interface Watch {
  */
 export function watchAnswer(exchange: Exchange, reply: FastifyReply): void {
   const watched = reply as Watched
-  exchange.before = reply.getHeaders() as Fields
+  exchange.fill = {
+    fence: exchange.cache.log.position,
+    before: reply.getHeaders() as Fields,
+    answer: undefined,
+    failure: undefined,
+    skipReason: undefined,
+    addedTags: undefined,
+    ttl: undefined,
+  }
   watched[EXCHANGE] = {
     exchange,
     send: reply.send,
@@ -54,8 +63,9 @@ export function watchAnswer(exchange: Exchange, reply: FastifyReply): void {
 
 function watchedSend(this: Watched, payload?: unknown): FastifyReply {
   const { exchange, send } = this[EXCHANGE]!
-  if (exchange.answer !== undefined || payload instanceof Error) exchange.failure ??= 'error'
-  else exchange.answer = captureAnswer(exchange, this, payload)
+  const fill = exchange.fill!
+  if (fill.answer !== undefined || payload instanceof Error) fill.failure ??= 'error'
+  else captureAnswer(exchange, fill, this, payload)
   return send.call(this, payload)
 }
 
@@ -65,7 +75,8 @@ function watchedSerializer(this: Watched, serializer: Serializer): FastifyReply 
   watch.ownSerializer = true
   return watch.serializer.call(this, (payload) => {
     const body = serializer(payload)
-    if (watch.exchange.answer !== undefined) watch.exchange.answer.body = body
+    const answer = watch.exchange.fill!.answer
+    if (answer !== undefined) answer.body = body
     return body
   })
 }
@@ -76,7 +87,7 @@ function watchedSerializer(this: Watched, serializer: Serializer): FastifyReply 
  */
 export function listenToSerializer(request: FastifyRequest, reply: FastifyReply): void {
   const watch = (reply as Watched)[EXCHANGE]
-  const answer = request[EXCHANGE]?.answer
+  const answer = request[EXCHANGE]?.fill?.answer
   if (watch === undefined || answer === undefined || watch.ownSerializer) return
   watch.serializer.call(reply, (payload) => {
     watch.serializer.call(reply, null)
@@ -113,28 +124,32 @@ function serializeByMediaType(
 function watchCsrf(exchange: Exchange, reply: Watched): void {
   const generateCsrf = reply.generateCsrf!
   reply.generateCsrf = function (this: unknown, ...args: unknown[]) {
-    exchange.failure ??= 'csrf-token'
+    exchange.fill!.failure ??= 'csrf-token'
     return generateCsrf.apply(reply, args)
   }
 }
 
-function captureAnswer(exchange: Exchange, reply: FastifyReply, payload: unknown): CapturedAnswer {
-  const own = reply.getHeaders() as Fields
+function captureAnswer(
+  exchange: Exchange,
+  fill: Fill,
+  reply: FastifyReply,
+  payload: unknown,
+): void {
   const answer: CapturedAnswer = {
     status: reply.statusCode,
-    fields: handlerFields(exchange.before!, own),
+    fields: handlerFields(fill.before, reply.getHeaders() as Fields),
     tags: exchange.policy.encodedTags,
     ttl: undefined,
     body: undefined,
   }
-  if (exchange.failure !== undefined) return answer
-  if (!exchange.policy.statuses.has(reply.statusCode)) exchange.failure = 'status'
-  else if (isStream(payload)) exchange.failure = 'stream'
+  fill.answer = answer
+  if (fill.failure !== undefined) return
+  if (!exchange.policy.statuses.has(answer.status)) fill.failure = 'status'
+  else if (isStream(payload)) fill.failure = 'stream'
   else {
     answer.body = bodyOf(payload)
-    askOptions(exchange, reply, payload, answer)
+    fill.failure = askOptions(exchange, reply, payload, answer)
   }
-  return answer
 }
 
 function isStream(payload: unknown): boolean {
@@ -161,21 +176,17 @@ function askOptions(
   reply: FastifyReply,
   payload: unknown,
   answer: CapturedAnswer,
-): void {
-  const { policy, cache } = exchange
-  const { request } = reply
+): NotStoredReason | undefined {
+  const { policy, cache, fill } = exchange
   try {
-    if (policy.storable && policy.storable(request, reply, payload) !== true) {
-      exchange.failure = 'skipped'
-      return
-    }
-    answer.ttl = exchange.ttl ?? lifetime(exchange, reply, payload)
-    if (answer.ttl === undefined) exchange.failure = 'ttl'
+    if (policy.storable && policy.storable(reply.request, reply, payload) !== true) return 'skipped'
+    answer.ttl = fill!.ttl ?? lifetime(exchange, reply, payload)
+    if (answer.ttl === undefined) return 'ttl'
     answer.tags = allTags(exchange, reply, payload)
-    if (answer.tags.length > MAX_TAGS) exchange.failure = 'too-many-tags'
+    return answer.tags.length > MAX_TAGS ? 'too-many-tags' : undefined
   } catch (error) {
-    exchange.failure = 'option-failed'
     cache.trouble.report('route option', error as Error)
+    return 'option-failed'
   }
 }
 
@@ -193,7 +204,8 @@ function lifetime(
 }
 
 function allTags(exchange: Exchange, reply: FastifyReply, payload: unknown): readonly string[] {
-  const { policy, addedTags } = exchange
+  const { policy } = exchange
+  const addedTags = exchange.fill!.addedTags
   if (typeof policy.tags !== 'function' && addedTags === undefined) return policy.encodedTags
   const tags = new Set(policy.encodedTags)
   if (typeof policy.tags === 'function') {

@@ -1,7 +1,7 @@
 import type { FastifyReply } from 'fastify'
 
 import type { Exchange } from './exchange.ts'
-import { statusFields } from './exchange.ts'
+import { tellStatus } from './exchange.ts'
 import type { CacheStatus } from './http/cache-status.ts'
 import { listMembers } from './http/fields.ts'
 import { currentAge, remainingLifetime } from './http/freshness.ts'
@@ -26,7 +26,7 @@ function rendered(exchange: Exchange, cached: Cached, now: number): Rendered {
   const status: CacheStatus = { hit: true, tier: tier === 'redis' ? tier : 'memory', ttl }
   const fields = storedFields(entry, exchange.policy.clientCacheControl)
   fields['age'] = String(age)
-  for (const [name, value] of statusFields(exchange.cache, status)) fields[name] = value
+  tellStatus(exchange.cache, status, (name, value) => (fields[name] = value))
   const until = Math.min(entry.storedAt + (age + 1) * 1000, entry.freshUntil - ttl * 1000 + 1)
   const result = { until, from: now, fields, status }
   cached.rendered = result
@@ -64,7 +64,7 @@ export function replayCollapsed(
   const fields = storedFields(entry, exchange.policy.clientCacheControl)
   const status = exchange.conclude({ hit: false, fwd: exchange.fwd, collapsed: true })
   fields['age'] = String(currentAge(entry, now))
-  for (const [name, value] of statusFields(exchange.cache, status)) fields[name] = value
+  tellStatus(exchange.cache, status, (name, value) => (fields[name] = value))
   applyHead(reply, entry, fields)
 }
 

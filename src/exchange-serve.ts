@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 
 import type { Flight } from './collapser.ts'
-import { EXCHANGE, type Exchange, identify, statusFields } from './exchange.ts'
+import { EXCHANGE, type Exchange, identify, tellStatus } from './exchange.ts'
 import { watchAnswer } from './exchange-answer.ts'
 import { bodyToSend, replay, replayCollapsed } from './exchange-replay.ts'
 import { release } from './exchange-store.ts'
@@ -26,6 +26,7 @@ export function serve(request: FastifyRequest, reply: FastifyReply, handler: Han
   const lookup = exchange.cache.tiers.peek(exchange.key, now, exchange.policy.strict)
   if (lookup?.found !== undefined) {
     replay(exchange, reply, lookup.found, now)
+    if (!exchange.target!.known) exchange.cache.memo.add(exchange.target!)
     return sendNow(reply, lookup.found)
   }
   if (lookup?.stale) exchange.fwd = 'stale'
@@ -41,7 +42,7 @@ function goAround(exchange: Exchange, reply: FastifyReply, handler: Handler): un
   // An unsafe method is not for this cache to answer; it says nothing about it.
   if (exchange.bypass === 'method') return handler()
   const status = exchange.conclude({ hit: false, fwd: 'bypass', detail: exchange.bypass! })
-  for (const [name, value] of statusFields(exchange.cache, status)) reply.header(name, value)
+  tellStatus(exchange.cache, status, (name, value) => reply.header(name, value))
   return handler()
 }
 
@@ -71,7 +72,7 @@ function serveHead(
 
 function forwardHead(exchange: Exchange, reply: FastifyReply, handler: Handler): unknown {
   const status = exchange.conclude({ hit: false, fwd: exchange.fwd })
-  for (const [name, value] of statusFields(exchange.cache, status)) reply.header(name, value)
+  tellStatus(exchange.cache, status, (name, value) => reply.header(name, value))
   return handler()
 }
 
@@ -94,7 +95,6 @@ function collapse(
 
 /** Runs the handler and watches its answer. */
 function forward(exchange: Exchange, reply: FastifyReply, handler: Handler): unknown {
-  exchange.fence = exchange.cache.log.position
   watchAnswer(exchange, reply)
   return handler()
 }

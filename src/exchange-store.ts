@@ -1,12 +1,22 @@
 import type { FastifyReply } from 'fastify'
 
 import type { Outcome } from './collapser.ts'
-import { type CapturedAnswer, type Exchange, statusFields } from './exchange.ts'
-import type { Fields } from './http/fields.ts'
+import {
+  type CapturedAnswer,
+  type Exchange,
+  type Fill,
+  targetTags,
+  tellStatus,
+} from './exchange.ts'
+import type { CacheStatus } from './http/cache-status.ts'
+import type { FieldValue } from './http/fields.ts'
 import { explicitLifetime } from './http/freshness.ts'
 import { type NotStoredReason, privateSign } from './http/storability.ts'
 import { Cached } from './store/cached.ts'
 import type { StoredEntry } from './stored-response.ts'
+
+/** The final header section, field by field: what writeHead is given over what was set before. */
+type FinalField = (name: string) => FieldValue | undefined
 
 /**
  * The last moment: status and header section are final. Decides whether the answer may be stored,
@@ -19,35 +29,49 @@ export function concludeOnWire(
   rest: unknown[],
   writeHead: () => unknown,
 ): unknown {
-  const headers = headerArgument(rest)
-  const final = { ...reply.raw.getHeaders(), ...headers } as Fields
-  const verdict = judge(exchange, reply, status, final)
-  const entry = typeof verdict === 'string' ? undefined : verdict
-  const stored = entry !== undefined && entry.epoch !== ''
-  const reason = typeof verdict === 'string' ? verdict : stored ? undefined : 'unavailable'
-  const cacheStatus = exchange.conclude({
-    hit: false,
-    fwd: exchange.fwd,
-    ...(stored ? { stored } : {}),
-    ...(reason ? { detail: reason } : {}),
-    ...(reason === 'skipped' && exchange.skipReason ? { message: exchange.skipReason } : {}),
-  })
-  const set = headers === undefined || exchange.answer === undefined
-    ? (name: string, value: string) => reply.raw.setHeader(name, value)
-    : (name: string, value: string) => (headers[name] = value)
-  for (const [name, value] of statusFields(exchange.cache, cacheStatus)) set(name, value)
-  if (stored && final['cache-control'] === undefined && exchange.policy.clientCacheControl) {
-    set('cache-control', exchange.policy.clientCacheControl)
+  const fill = exchange.fill!
+  const headers = headerArgument(fill, rest)
+  const final: FinalField = (name) =>
+    (headers?.[name] ?? reply.raw.getHeader(name)) as FieldValue | undefined
+  const entry = judge(exchange, reply, status, final)
+  const verdict = conclude(exchange, entry)
+  const set = (name: string, value: string): void => {
+    if (headers === undefined) reply.raw.setHeader(name, value)
+    else headers[name] = value
   }
-  let result: unknown
-  let outcome: Outcome = reason === 'invalidated' ? 'overtaken' : 'uncacheable'
+  tellStatus(exchange.cache, verdict, set)
+  const { clientCacheControl } = exchange.policy
+  if (clientCacheControl && verdict.stored && final('cache-control') === undefined) {
+    set('cache-control', clientCacheControl)
+  }
+  let outcome: Outcome = entry === 'invalidated' ? 'overtaken' : 'uncacheable'
   try {
-    result = writeHead()
-    if (entry !== undefined) outcome = keep(exchange, entry)
+    const result = writeHead()
+    if (typeof entry !== 'string') outcome = keep(exchange, entry)
+    return result
   } finally {
     release(exchange, outcome)
   }
-  return result
+}
+
+const STORED = {
+  'uri-miss': { hit: false, fwd: 'uri-miss', stored: true },
+  stale: { hit: false, fwd: 'stale', stored: true },
+} satisfies Record<string, CacheStatus>
+
+function conclude(exchange: Exchange, entry: StoredEntry | NotStoredReason): CacheStatus {
+  const { fwd, fill } = exchange
+  // Without a position in the log an entry can be shared with those who wait, and not be kept.
+  const reason = typeof entry === 'string' ? entry : entry.epoch === '' ? 'unavailable' : undefined
+  if (reason === undefined && (fwd === 'uri-miss' || fwd === 'stale')) {
+    return exchange.conclude(STORED[fwd])
+  }
+  return exchange.conclude({
+    hit: false,
+    fwd,
+    ...(reason === undefined ? { stored: true } : { detail: reason }),
+    ...(reason === 'skipped' && fill!.skipReason ? { message: fill!.skipReason } : {}),
+  })
 }
 
 /** Lets go of whoever waits for this exchange. */
@@ -55,7 +79,7 @@ export function release(exchange: Exchange, outcome: Outcome): void {
   const { flight, cache } = exchange
   if (flight === undefined) return
   exchange.flight = undefined
-  cache.collapser.settle(exchange.key, flight, outcome, cache.tiers.now())
+  cache.collapser.settle(exchange.key, flight, outcome, exchange.arrivedAt)
 }
 
 function keep(exchange: Exchange, entry: StoredEntry): Cached {
@@ -64,8 +88,12 @@ function keep(exchange: Exchange, entry: StoredEntry): Cached {
   return new Cached(entry, 'handler')
 }
 
-/** Fastify passes the fields as one object; what else a raw writeHead may be given is not ours. */
-function headerArgument(rest: unknown[]): Record<string, unknown> | undefined {
+/**
+ * Fastify passes the fields as one object of its own. What a handler that writes by itself passes
+ * is the handler's, and not to be touched.
+ */
+function headerArgument(fill: Fill, rest: unknown[]): Record<string, unknown> | undefined {
+  if (fill.answer === undefined) return undefined
   const last = rest.at(-1)
   return last !== null && typeof last === 'object' && !Array.isArray(last)
     ? (last as Record<string, unknown>)
@@ -77,78 +105,70 @@ function judge(
   exchange: Exchange,
   reply: FastifyReply,
   status: number,
-  final: Fields,
+  final: FinalField,
 ): StoredEntry | NotStoredReason {
-  const { answer, failure, policy, cache } = exchange
+  const { policy, cache } = exchange
+  const { answer, failure } = exchange.fill!
   if (reply.request.is404) return 'not-found-handler'
   if (failure !== undefined) return failure
   if (answer?.body === undefined) return 'incomplete'
   // A 304 of an etag hook answers this client; what the handler said is still a response.
   if (status !== 304 && !policy.statuses.has(status)) return 'status'
-  const sign = privateSign(
-    { own: fieldsOf(answer), final, request: reply.request.headers },
-    policy.keyedFields,
-  )
+  if (answer.fields === undefined) return 'fields'
+  const { set } = answer.fields
+  const own: FinalField = (name) => set.find((pair) => pair[0] === name)?.[1]
+  const sign = privateSign({ own, final, origin: reply.request.headers.origin }, policy.keyedFields)
   if (sign !== undefined) return sign
   const now = cache.tiers.now()
   const ttl = answer.ttl === 'headers' ? explicitLifetime(final, now) : answer.ttl
   if (ttl === undefined || ttl <= 0) return 'ttl'
-  return makeEntry(exchange, answer, { reply, status, final, now, ttl })
-}
-
-/** The handler's own fields, by name. */
-function fieldsOf({ fields }: CapturedAnswer): Fields {
-  return fields === undefined ? {} : Object.fromEntries(fields.set)
-}
-
-function makeEntry(
-  exchange: Exchange,
-  answer: CapturedAnswer,
-  at: { reply: FastifyReply; status: number; final: Fields; now: number; ttl: number },
-): StoredEntry | NotStoredReason {
-  const { policy, cache, fence } = exchange
-  if (answer.fields === undefined) return 'fields'
-  const body = toBuffer(answer.body!)
-  if (body.length > policy.maxBytes) return 'too-big'
-  const headers = withContentType(answer, at.final)
-  if (body.length > 0 && !headers.some(([name]) => name === 'content-type')) return 'content-type'
-  if (carriesNonce(at.reply, body, headers)) return 'nonce'
-  const entry: StoredEntry = {
-    epoch: fence!.epoch,
-    seq: fence!.seq,
-    tags: [...exchange.target!.tags!, ...answer.tags],
-    storedAt: at.now,
-    freshUntil: at.now + at.ttl * 1000,
-    status: answer.status,
-    headers,
-    removed: answer.fields.removed,
-    body,
-  }
+  const entry = makeEntry(exchange, answer, now, ttl)
+  if (typeof entry === 'string') return entry
+  const contentType = final('content-type')
+  if (contentType !== undefined) entry.headers.unshift(['content-type', String(contentType)])
+  else if (entry.body.length > 0) return 'content-type'
+  if (carriesNonce(reply, entry)) return 'nonce'
   return cache.log.allows(entry) ? entry : 'invalidated'
 }
 
+type Making = StoredEntry & { headers: [string, string | string[]][] }
+
+function makeEntry(
+  { policy, fill, target }: Exchange,
+  answer: CapturedAnswer,
+  now: number,
+  ttl: number,
+): Making | NotStoredReason {
+  const body = toBuffer(answer.body!, policy.maxBytes)
+  if (body === undefined) return 'too-big'
+  const tags = targetTags(target!)
+  for (const tag of answer.tags) tags.push(tag)
+  return {
+    epoch: fill!.fence.epoch,
+    seq: fill!.fence.seq,
+    tags,
+    storedAt: now,
+    freshUntil: now + ttl * 1000,
+    status: answer.status,
+    // Fastify completes the content type after the handler's answer, so the final one is kept.
+    headers: answer.fields!.set.filter((pair) => pair[0] !== 'content-type'),
+    removed: answer.fields!.removed,
+    body,
+  }
+}
+
 /** A copy of our own: the handler may use its buffer again, and a pooled one would pin the pool. */
-function toBuffer(body: string | Uint8Array): Buffer {
+function toBuffer(body: string | Uint8Array, maxBytes: number): Buffer | undefined {
   const length = typeof body === 'string' ? Buffer.byteLength(body) : body.length
+  if (length > maxBytes) return undefined
   const buffer = Buffer.allocUnsafeSlow(length)
   if (typeof body === 'string') buffer.write(body)
   else buffer.set(body)
   return buffer
 }
 
-/** Fastify completes the content type after the handler's answer. */
-function withContentType(answer: CapturedAnswer, final: Fields): StoredEntry['headers'] {
-  const own = answer.fields!.set.filter(([name]) => name !== 'content-type')
-  const contentType = final['content-type']
-  return contentType === undefined ? own : [['content-type', String(contentType)], ...own]
-}
-
 /** A nonce (of @fastify/helmet) in a page allows scripts for one response only. */
-function carriesNonce(
-  reply: FastifyReply,
-  body: Buffer,
-  headers: StoredEntry['headers'],
-): boolean {
+function carriesNonce(reply: FastifyReply, { body, headers }: StoredEntry): boolean {
   const { cspNonce } = reply as { cspNonce?: unknown }
   if (cspNonce === null || typeof cspNonce !== 'object') return false
   return Object.values(cspNonce).some(

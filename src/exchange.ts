@@ -1,7 +1,7 @@
 import type { FastifyRequest } from 'fastify'
 
 import type { Flight } from './collapser.ts'
-import { primaryKey, variantKey } from './http/cache-key.ts'
+import { canonicalTarget, primaryKey, variantKey } from './http/cache-key.ts'
 import {
   type CacheStatus,
   type ForwardReason,
@@ -18,7 +18,7 @@ import type { Policy } from './policy.ts'
 import type { ResponseCache } from './response-cache.ts'
 import type { LogPosition } from './stored-response.ts'
 import { countStatus } from './telemetry.ts'
-import { urlTags } from './url-tags.ts'
+import { exactTag, pathTag } from './url-tags.ts'
 
 /** Where a request keeps its exchange; state on the route would not survive `callNotFound()`. */
 export const EXCHANGE: unique symbol = Symbol('fastify-response-cache.exchange')
@@ -35,23 +35,16 @@ export class Exchange {
   readonly policy: Policy
   readonly arrivedAt: number
   /** Why this request goes around the cache. */
-  bypass: string | undefined
-  target: KnownTarget | undefined
+  bypass: string | undefined = undefined
+  target: KnownTarget | undefined = undefined
   /** The full key, with the values of all vary dimensions. */
   key = ''
-  status: CacheStatus | undefined
-
-  // While the handler runs for the cache:
+  status: CacheStatus | undefined = undefined
+  /** Why a handler would have to run. */
   fwd: ForwardReason = 'uri-miss'
-  flight: Flight | undefined
-  fence: LogPosition | undefined
-  /** The header section when the handler started: what hooks and plugins had made of it. */
-  before: Fields | undefined
-  answer: CapturedAnswer | undefined
-  failure: NotStoredReason | undefined
-  skipReason: string | undefined
-  addedTags: string[] | undefined
-  ttl: number | undefined
+  flight: Flight | undefined = undefined
+  /** What the handler says of its answer, if it runs for the cache. */
+  fill: Fill | undefined = undefined
 
   constructor(cache: ResponseCache, policy: Policy, arrivedAt: number) {
     this.cache = cache
@@ -67,10 +60,23 @@ export class Exchange {
   }
 }
 
+/** A handler run whose answer may be stored. */
+export interface Fill {
+  /** The log's position when the handler started: what it read may be as old as that. */
+  readonly fence: LogPosition
+  /** The header section when the handler started: what hooks and plugins had made of it. */
+  readonly before: Fields
+  answer: CapturedAnswer | undefined
+  failure: NotStoredReason | undefined
+  skipReason: string | undefined
+  addedTags: string[] | undefined
+  ttl: number | undefined
+}
+
 /** What the handler answered, before any hook saw it. */
 export interface CapturedAnswer {
-  status: number
-  fields: HandlerFields | undefined
+  readonly status: number
+  readonly fields: HandlerFields | undefined
   tags: readonly string[]
   ttl: number | 'headers' | undefined
   body: string | Uint8Array | undefined
@@ -115,27 +121,22 @@ function hasBody(fields: FastifyRequest['headers']): boolean {
   return length !== undefined && length !== '0'
 }
 
-function findTarget(
-  cache: ResponseCache,
-  policy: Policy,
-  request: FastifyRequest,
-): KnownTarget {
+function findTarget(cache: ResponseCache, policy: Policy, request: FastifyRequest): KnownTarget {
   const url = request.raw.url!
   const { host, protocol, originalUrl } = request
-  const origin = { host, protocol, originalUrl }
-  const known = cache.memo.find(url, policy, origin)
+  const known = cache.memo.find(url, policy, host, protocol, originalUrl)
   if (known !== undefined) return known
-  const key = RESPONSE_KEY + primaryKey(policy.identity, { ...origin, url, query: request.query }, policy.counts)
-  const target = { policy, ...origin, key, tags: targetTags(policy, request), next: undefined }
-  cache.memo.add(url, target)
-  return target
+  const canonical = canonicalTarget(url, request.query, policy.counts)
+  const key =
+    RESPONSE_KEY + primaryKey(policy.identity, { host, protocol, url, originalUrl }, canonical)
+  return { policy, host, protocol, url, originalUrl, canonical, key, known: false, next: undefined }
 }
 
-function targetTags(policy: Policy, request: FastifyRequest): string[] {
-  const { originalUrl, query, url } = request
-  const tags = [policy.routeTag, ...urlTags(url, query, policy.counts)]
-  // A rewritten URL can be invalidated under both its names.
-  if (originalUrl !== url) tags.push(...urlTags(originalUrl, query, policy.counts))
+/** The tags that every response of a target carries. */
+export function targetTags({ policy, url, originalUrl, canonical }: KnownTarget): string[] {
+  const tags = [policy.routeTag, pathTag(url), exactTag(canonical)]
+  // A rewritten URL can be invalidated under the name that clients know, with all its queries.
+  if (originalUrl !== url) tags.push(pathTag(originalUrl))
   return tags
 }
 
@@ -223,13 +224,12 @@ function varyValues(
   return values
 }
 
-/** The header fields that tell the client what the cache did. */
-export function statusFields(
+/** Tells the client, one field after the other. */
+export function tellStatus(
   cache: ResponseCache,
   status: CacheStatus,
-): [name: string, value: string][] {
-  const fields: [string, string][] = []
-  if (cache.statusHeader) fields.push(['cache-status', formatCacheStatus(status)])
-  if (cache.xCache) fields.push(['x-cache', formatXCache(status)])
-  return fields
+  set: (name: string, value: string) => void,
+): void {
+  if (cache.statusHeader) set('cache-status', formatCacheStatus(status))
+  if (cache.xCache) set('x-cache', formatXCache(status))
 }

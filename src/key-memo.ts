@@ -8,9 +8,12 @@ export interface KnownTarget {
   readonly host: string
   readonly protocol: string
   readonly originalUrl: string
+  /** It is in the memo, or was. */
+  known: boolean
+  readonly url: string
+  /** Path and query, as the key has them. */
+  readonly canonical: string
   readonly key: string
-  /** Tags that every response of this target carries; made when one is stored. */
-  tags: readonly string[] | undefined
   next: KnownTarget | undefined
 }
 
@@ -27,15 +30,15 @@ export class KeyMemo {
   find(
     url: string,
     policy: Policy,
-    origin: { host: string; protocol: string; originalUrl: string },
+    ...[host, protocol, originalUrl]: [string, string, string]
   ): KnownTarget | undefined {
     let known = this.#targets.get(url)
     while (known !== undefined) {
       if (
         known.policy === policy &&
-        known.host === origin.host &&
-        known.protocol === origin.protocol &&
-        known.originalUrl === origin.originalUrl
+        known.host === host &&
+        known.protocol === protocol &&
+        known.originalUrl === originalUrl
       ) {
         return known
       }
@@ -44,10 +47,15 @@ export class KeyMemo {
     return undefined
   }
 
-  add(url: string, target: KnownTarget): void {
-    if (url.length > MAX_URL_LENGTH) return
+  /** Called when a target proves worth it: at its first hit, so that a flood of URLs leaves no trace. */
+  add(target: KnownTarget): void {
+    const { url } = target
+    if (url.length > MAX_URL_LENGTH || target.known) return
+    target.known = true
     const first = this.#targets.peek(url)
-    if (first !== undefined && chainLength(first) < MAX_CHAIN) target.next = first
+    if (first !== undefined && chainLength(first) < MAX_CHAIN) {
+      target.next = first
+    }
     this.#targets.set(url, target)
   }
 }

@@ -1,4 +1,5 @@
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
+import type { RedisOptions } from 'ioredis'
 import type { Logger } from 'pino'
 
 import { CacheClient } from './client.ts'
@@ -16,12 +17,11 @@ import {
   isRedisClient,
 } from './options.ts'
 import { checkRouteOptions } from './options-route.ts'
-import { openRedis } from './redis-open.ts'
 import { replyDecorators } from './reply-decorators.ts'
 import { ResponseCache } from './response-cache.ts'
 import { attachRoutes } from './routes.ts'
 import { MemoryStore } from './store/memory-store.ts'
-import { RedisGuard } from './store/redis-guard.ts'
+import { type RedisClient, RedisGuard } from './store/redis-guard.ts'
 import { RedisStore } from './store/redis-store.ts'
 import { TieredCache } from './store/tiered-cache.ts'
 import { Trouble } from './telemetry.ts'
@@ -67,14 +67,23 @@ async function openGuard(
 ): Promise<RedisGuard | undefined> {
   const { redis } = checked
   if (redis === undefined) return undefined
-  const client = isRedisClient(redis)
-    ? redis
-    : await openRedis(app, checked.decorateAs, redis, (error) => trouble.report('connect', error))
+  const client = isRedisClient(redis) ? redis : await open(app, checked.decorateAs, redis, trouble)
   return new RedisGuard(client, {
     deadlineMs: checked.deadlineMs,
     breaker: checked.breaker,
     onTrouble: (operation, error) => trouble.report(operation, error),
   })
+}
+
+/** Loaded only when needed: an application that caches in memory does not load a Redis client. */
+async function open(
+  app: FastifyInstance,
+  name: string,
+  redis: string | RedisOptions,
+  trouble: Trouble,
+): Promise<RedisClient> {
+  const { openRedis } = await import('./redis-open.ts')
+  return openRedis(app, name, redis, (error) => trouble.report('connect', error))
 }
 
 function buildTiers(

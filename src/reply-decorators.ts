@@ -19,11 +19,11 @@ const MAX_REASON_LENGTH = 100
 
 export const replyDecorators: ThisType<FastifyReply> & CacheReply = {
   cacheTags(...tags) {
-    const exchange = this.request[EXCHANGE]
+    const fill = this.request[EXCHANGE]?.fill
     for (const tag of tags) {
       const problem = tagProblem(tag)
       if (problem !== undefined) throw new InvalidArgumentError(`reply.cacheTags: ${problem}`)
-      if (exchange !== undefined) (exchange.addedTags ??= []).push(encodeTag('tag', tag))
+      if (fill !== undefined) (fill.addedTags ??= []).push(encodeTag('tag', tag))
     }
     return this
   },
@@ -33,16 +33,16 @@ export const replyDecorators: ThisType<FastifyReply> & CacheReply = {
     if (length === undefined) {
       throw new InvalidArgumentError(`reply.cacheTtl takes ${DURATION_HELP}`)
     }
-    const exchange = this.request[EXCHANGE]
-    if (exchange !== undefined) exchange.ttl = length
+    const fill = this.request[EXCHANGE]?.fill
+    if (fill !== undefined) fill.ttl = length
     return this
   },
 
   cacheSkip(reason) {
-    const exchange = this.request[EXCHANGE]
-    if (exchange !== undefined) {
-      exchange.failure ??= 'skipped'
-      exchange.skipReason = reason?.slice(0, MAX_REASON_LENGTH)
+    const fill = this.request[EXCHANGE]?.fill
+    if (fill !== undefined) {
+      fill.failure ??= 'skipped'
+      fill.skipReason = reason?.slice(0, MAX_REASON_LENGTH)
     }
     return this
   },

@@ -135,9 +135,9 @@ function attach(route: CachedRoute, attachment: Attachment): void {
     done()
   })
   route.onError = appended(route.onError, (request, _reply, _error, done) => {
-    const exchange = request[EXCHANGE]
+    const fill = request[EXCHANGE]?.fill
     // An error handler may answer 200; it is an answer to this failure all the same.
-    if (exchange !== undefined) exchange.failure = 'error'
+    if (fill !== undefined) fill.failure = 'error'
     done()
   })
 }

@@ -1,22 +1,20 @@
 import { parse } from 'node:querystring'
 
-import { splitTarget } from './http/cache-key.ts'
-import { encodePart } from './http/encoding.ts'
-import { type QueryPredicate, canonicalQuery } from './http/query.ts'
+import { canonicalTarget, splitTarget } from './http/cache-key.ts'
+import type { QueryPredicate } from './http/query.ts'
 import { encodeTag } from './invalidation/tags.ts'
 
-/** The tags under which a response can be invalidated by URL: its path, and its path with query. */
-export function urlTags(
-  url: string,
-  query: unknown,
-  counts: QueryPredicate | undefined,
-): [path: string, exact: string] {
-  const { path, rawQuery } = splitTarget(url)
-  const exact = encodePart(path) + canonicalQuery(query, rawQuery, counts)
-  return [encodeTag('path', path), encodeTag('url', exact)]
+/** The tag of a path, whatever its query. */
+export function pathTag(url: string): string {
+  return encodeTag('path', splitTarget(url).path)
 }
 
-/** Reads a query string as the application does. */
+/** The tag of one path with one query, as `canonicalTarget` writes it. */
+export function exactTag(canonical: string): string {
+  return encodeTag('url', canonical)
+}
+
+/** Reads the query of a target as the application does. */
 export type QueryReader = (target: string) => unknown
 
 /**
@@ -29,10 +27,10 @@ export function tagsOfUrl(
   readQuery: QueryReader,
 ): string[] {
   const target = originForm(url)
-  const { path, rawQuery } = splitTarget(target)
-  if (!target.includes('?')) return [encodeTag('path', path)]
-  const query = readQuery(target) ?? parse(rawQuery)
-  return [...new Set([...filters].map((counts) => urlTags(target, query, counts)[1]))]
+  if (!target.includes('?')) return [pathTag(target)]
+  const query = readQuery(target) ?? parse(splitTarget(target).rawQuery)
+  const exact = [...filters].map((counts) => exactTag(canonicalTarget(target, query, counts)))
+  return [...new Set(exact)]
 }
 
 /** The path and query of a URL, or of a path; every host that serves it is meant. */

@@ -1,7 +1,7 @@
 import type { FieldValue } from './fields.ts'
 
 /** A Cache-Control field (RFC 9111 §5.2): directive names in lower case, arguments unquoted. */
-export type CacheControl = Map<string, string | true>
+export type CacheControl = ReadonlyMap<string, string | true>
 
 // token [ "=" ( token / quoted-string ) ], with the odd spaces that real senders put in.
 const DIRECTIVE = /\s*([^\s,;="]+)\s*(?:=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]*)))?\s*/y
@@ -11,9 +11,16 @@ const DIRECTIVE = /\s*([^\s,;="]+)\s*(?:=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]*)))?
  * directive that appears twice keeps the smaller number, and one without its argument still counts.
  */
 export function parseCacheControl(value: FieldValue | undefined): CacheControl {
-  const directives: CacheControl = new Map()
-  if (value === undefined) return directives
-  const text = Array.isArray(value) ? value.join(',') : String(value)
+  const text = Array.isArray(value) ? value.join(',') : String(value ?? '')
+  if (lastParsed.text !== text) lastParsed = { text, directives: parse(text) }
+  return lastParsed.directives
+}
+
+/** A route says the same over and over. */
+let lastParsed: { text: string; directives: CacheControl } = { text: '', directives: new Map() }
+
+function parse(text: string): CacheControl {
+  const directives = new Map<string, string | true>()
   let at = 0
   while (at < text.length) {
     DIRECTIVE.lastIndex = at
@@ -29,7 +36,7 @@ export function parseCacheControl(value: FieldValue | undefined): CacheControl {
   return directives
 }
 
-function add(directives: CacheControl, name: string, argument: string | undefined): void {
+function add(directives: Map<string, string | true>, name: string, argument: string | undefined): void {
   const value = argument === undefined || argument === '' ? true : argument
   const known = directives.get(name)
   if (known === undefined) directives.set(name, value)

@@ -10,8 +10,6 @@ export interface RequestTarget {
   url: string
   /** The target before `rewriteUrl`, when that changed it. */
   originalUrl: string
-  /** What the application's own query parser made of it. */
-  query: unknown
 }
 
 /**
@@ -25,18 +23,25 @@ export function splitTarget(url: string): { path: string; rawQuery: string } {
     : { path: url.slice(0, at), rawQuery: url.slice(at + 1) }
 }
 
-/** The primary key (RFC 9111 §2): route, host, protocol, path and query. */
-export function primaryKey(
-  identity: string,
-  target: RequestTarget,
+/** Path and query of a target in one unambiguous text: the query as the application's parser read it. */
+export function canonicalTarget(
+  url: string,
+  query: unknown,
   counts: QueryPredicate | undefined,
 ): string {
-  const { path, rawQuery } = splitTarget(target.url)
+  const { path, rawQuery } = splitTarget(url)
+  return encodePart(path) + canonicalQuery(query, rawQuery, counts)
+}
+
+/** The primary key (RFC 9111 §2): route, host, protocol, path and query. */
+export function primaryKey(identity: string, target: RequestTarget, canonical: string): string {
   const original = target.originalUrl === target.url ? undefined : target.originalUrl
   return digest(
     identity +
-      encodeParts([target.host, target.protocol, path, original]) +
-      canonicalQuery(target.query, rawQuery, counts),
+      encodePart(target.host) +
+      encodePart(target.protocol) +
+      encodePart(original) +
+      canonical,
   )
 }
 

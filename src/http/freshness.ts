@@ -1,5 +1,7 @@
 import { deltaSeconds, parseCacheControl } from './cache-control.ts'
-import type { Fields } from './fields.ts'
+import type { FieldValue } from './fields.ts'
+
+type Lookup = (name: string) => FieldValue | undefined
 
 export interface Freshness {
   /** Epoch milliseconds. */
@@ -29,24 +31,28 @@ export function remainingLifetime(response: Freshness, now: number): number {
  * The lifetime that the response's own fields state (RFC 9111 §4.2.1), less the age it already has;
  * undefined when they state none.
  */
-export function explicitLifetime(fields: Fields, now: number): number | undefined {
-  const stated = statedLifetime(fields, now)
+export function explicitLifetime(field: Lookup, now: number): number | undefined {
+  const stated = statedLifetime(field, now)
   if (stated === undefined) return undefined
-  const age = deltaSeconds(fields['age'] === undefined ? undefined : String(fields['age']).trim())
+  const age = deltaSeconds(text(field('age')))
   return Math.max(0, stated - (age ?? 0))
 }
 
-function statedLifetime(fields: Fields, now: number): number | undefined {
-  const directives = parseCacheControl(fields['cache-control'])
+function statedLifetime(field: Lookup, now: number): number | undefined {
+  const directives = parseCacheControl(field('cache-control'))
   // RFC 9111 §5.2.2.10: s-maxage wins in a shared cache.
   for (const name of ['s-maxage', 'max-age']) {
     if (directives.has(name)) return deltaSeconds(directives.get(name)) ?? 0
   }
-  const expires = fields['expires']
+  const expires = field('expires')
   if (expires === undefined) return undefined
   const expiresAt = Date.parse(String(expires))
   // RFC 9111 §5.3: an invalid date, `0` above all, is in the past.
   if (Number.isNaN(expiresAt) || !/[a-z]/i.test(String(expires))) return 0
-  const date = fields['date'] === undefined ? Number.NaN : Date.parse(String(fields['date']))
+  const date = Date.parse(text(field('date')) ?? '')
   return Math.max(0, Math.floor((expiresAt - (Number.isNaN(date) ? now : date)) / 1000))
+}
+
+function text(value: FieldValue | undefined): string | undefined {
+  return value === undefined ? undefined : String(value).trim()
 }

@@ -14,21 +14,22 @@ export interface HandlerFields {
  * Undefined when a field cannot be replayed faithfully.
  */
 export function handlerFields(before: Fields, after: Fields): HandlerFields | undefined {
-  const named = new Set(listMembers(after['connection']))
-  const result: HandlerFields = { set: [], removed: [] }
-  for (const name of Object.keys(after)) {
+  const set: HandlerFields['set'] = []
+  const removed: string[] = []
+  // RFC 9111 §3.1: fields that Connection lists are not stored.
+  const named = after['connection'] === undefined ? undefined : listMembers(after['connection'])
+  for (const name in after) {
     const value = after[name]
     if (value === undefined || sameField(before[name], value)) continue
-    // RFC 9111 §3.1: fields that Connection lists are not stored.
-    if (!isReplayable(name) || named.has(name)) continue
+    if (!isReplayable(name) || named?.includes(name)) continue
     const own = name === 'vary' ? addedMembers(before[name], value) : textOf(value)
     if (own === undefined || !isFieldName(name)) return undefined
-    if (own.length > 0) result.set.push([name, own])
+    if (own.length > 0 || name !== 'vary') set.push([name, own])
   }
-  for (const name of Object.keys(before)) {
-    if (after[name] === undefined && isReplayable(name)) result.removed.push(name)
+  for (const name in before) {
+    if (after[name] === undefined && isReplayable(name)) removed.push(name)
   }
-  return result
+  return { set, removed }
 }
 
 /** Hooks add their own members to Vary on every request; only the handler's are kept. */

@@ -16,8 +16,9 @@ export const MAX_TAG_LENGTH = 1024
 export const MAX_TAGS = 256
 
 export function encodeTag(kind: keyof typeof KINDS, value: string): string {
-  const short = value.length <= MAX_PLAIN_LENGTH && kind !== 'url' && kind !== 'path'
-  return KINDS[kind] + (short ? `=${value}` : `#${digest(value)}`)
+  return value.length <= MAX_PLAIN_LENGTH
+    ? `${KINDS[kind]}=${value}`
+    : `${KINDS[kind]}#${digest(value)}`
 }
 
 /** Why a value cannot be a tag; undefined when it can. */

@@ -52,7 +52,8 @@ export class MemoryStore {
       this.#entries.delete(key)
       return undefined
     }
-    const cached = new Cached({ ...entry, body: ownCopy(entry.body) }, 'memory')
+    const body = ownCopy(entry.body)
+    const cached = new Cached(body === entry.body ? entry : { ...entry, body }, 'memory')
     this.#entries.set(key, cached, { size })
     return cached
   }

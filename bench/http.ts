@@ -1,0 +1,96 @@
+import { type ChildProcess, fork } from 'node:child_process'
+import { once } from 'node:events'
+
+import { load } from './load.ts'
+
+/**
+ * Pairs of servers under the same load, in turn, so that the machine's moods hit both. Each pair is
+ * given as a ratio: processor time per request and requests per second, one variant by the other.
+ *
+ *     npm run bench [-- ROUNDS REQUESTS]      REDIS_URL=… adds the Redis pairs
+ */
+const [rounds = 9, requests = 12_000] = process.argv.slice(2).map(Number)
+
+const redisUrl = process.env['REDIS_URL']
+const hot = (): string => '/products?page=1&sort=name'
+let counter = 0
+const cold = (): string => `/products?page=${counter++}&sort=name`
+
+interface Pair {
+  title: string
+  ours: string
+  theirs: string
+  path: (index: number) => string
+}
+
+const pairs: Pair[] = [
+  { title: 'memory hit / bare route', ours: 'memoryHit', theirs: 'bare', path: hot },
+  { title: 'miss / stored by hand', ours: 'miss', theirs: 'missByHand', path: cold },
+  { title: 'uncached, with / without', ours: 'uncachedWithPlugin', theirs: 'bare', path: hot },
+]
+if (redisUrl) {
+  pairs.push({ title: 'redis hit / by hand', ours: 'redisHit', theirs: 'redisByHand', path: hot })
+}
+
+interface Server {
+  process: ChildProcess
+  port: number
+}
+
+async function start(variant: string): Promise<Server> {
+  const args = redisUrl ? [variant, redisUrl] : [variant]
+  const child = fork(new URL('./server.js', import.meta.url), args)
+  const [{ port }] = (await once(child, 'message')) as [{ port: number }]
+  return { process: child, port }
+}
+
+async function usage(server: Server): Promise<{ cpuMicros: number; at: number }> {
+  const answer = once(server.process, 'message')
+  server.process.send('usage')
+  return (await answer)[0] as { cpuMicros: number; at: number }
+}
+
+/** Processor microseconds per request, and requests per second. */
+async function round(server: Server, pair: Pair): Promise<{ cpu: number; rate: number }> {
+  const before = await usage(server)
+  await load(server.port, requests, { path: pair.path })
+  const after = await usage(server)
+  return {
+    cpu: (after.cpuMicros - before.cpuMicros) / requests,
+    rate: (requests / (after.at - before.at)) * 1000,
+  }
+}
+
+function median(values: number[]): number {
+  const sorted = values.toSorted((a, b) => a - b)
+  return sorted[Math.floor(sorted.length / 2)]!
+}
+
+async function compare(pair: Pair): Promise<void> {
+  const ours = await start(pair.ours)
+  const theirs = await start(pair.theirs)
+  for (const server of [ours, theirs, ours, theirs]) await round(server, pair)
+  const figures = { ourCpu: [], theirCpu: [], cpu: [], rate: [] } as Record<string, number[]>
+  for (let index = 0; index < rounds; index++) {
+    const [first, second] = index % 2 === 0 ? [ours, theirs] : [theirs, ours]
+    const a = await round(first, pair)
+    const b = await round(second, pair)
+    const [our, their] = index % 2 === 0 ? [a, b] : [b, a]
+    figures['ourCpu']!.push(our.cpu)
+    figures['theirCpu']!.push(their.cpu)
+    figures['cpu']!.push(their.cpu / our.cpu)
+    figures['rate']!.push(our.rate / their.rate)
+  }
+  for (const server of [ours, theirs]) server.process.kill()
+  const of = (name: string): number => median(figures[name]!)
+  console.log(
+    `${pair.title.padEnd(26)} ${of('ourCpu').toFixed(1).padStart(6)} µs  ${of('theirCpu')
+      .toFixed(1)
+      .padStart(6)} µs   cpu ${of('cpu').toFixed(3)}   throughput ${of('rate').toFixed(3)}`,
+  )
+}
+
+console.log(`Node ${process.version}, ${rounds} rounds of ${requests} requests each, medians`)
+console.log('pair                           ours      other   (ratios: 1 is equal, above is better)')
+for (const pair of pairs) await compare(pair)
+process.exit()

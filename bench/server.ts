@@ -1,0 +1,104 @@
+import { performance } from 'node:perf_hooks'
+
+import Fastify, { type FastifyInstance } from 'fastify'
+
+/** One server of the benchmark, in a process of its own: `node server.js VARIANT [REDIS_URL]`. */
+const [variant = 'bare', redisUrl] = process.argv.slice(2)
+
+const BODY = Buffer.from(
+  JSON.stringify({ items: Array.from({ length: 20 }, (_, id) => ({ id, name: `product ${id}` })) }),
+)
+const FIELDS = {
+  'content-type': 'application/json; charset=utf-8',
+  'cache-control': 'no-transform',
+  age: '0',
+  'cache-status': 'fastify; hit; ttl=3599',
+}
+
+type Build = (app: FastifyInstance) => Promise<void>
+
+/** What a careful person writes by hand with a Map. */
+function storedByHand(app: FastifyInstance): void {
+  const store = new Map<string, Buffer>()
+  app.get('/*', async (request, reply) => {
+    reply.headers(FIELDS)
+    const text = BODY.toString()
+    const key = request.url
+    if (store.size > 5000) store.clear()
+    store.set(key, Buffer.from(text))
+    return text
+  })
+}
+
+const builds: Record<string, Build> = {
+  async bare(app) {
+    app.get('/*', (_request, reply) => {
+      reply.headers(FIELDS).send(BODY)
+    })
+  },
+
+  async memoryHit(app) {
+    await app.register(import('fastify-response-cache'), { defaults: { ttl: '1h' } })
+    app.get('/*', { config: { cache: true } }, (_request, reply) => {
+      const { age: _age, 'cache-status': _status, ...own } = FIELDS
+      reply.headers(own).send(BODY)
+    })
+  },
+
+  async redisByHand(app) {
+    const { Redis } = await import('ioredis')
+    const redis = new Redis(redisUrl!, { enableAutoPipelining: true })
+    app.addHook('onClose', () => redis.quit())
+    await redis.set('bench:by-hand', BODY)
+    app.get('/*', async (_request, reply) => {
+      const body = await redis.getBuffer('bench:by-hand')
+      reply.headers(FIELDS)
+      return body
+    })
+  },
+
+  async redisHit(app) {
+    await app.register(import('fastify-response-cache'), {
+      redis: redisUrl!,
+      namespace: 'bench',
+      memory: false,
+      defaults: { ttl: '1h', coalesce: false },
+    })
+    app.get('/*', { config: { cache: true } }, (_request, reply) => {
+      const { age: _age, 'cache-status': _status, ...own } = FIELDS
+      reply.headers(own).send(BODY)
+    })
+  },
+
+  async missByHand(app) {
+    storedByHand(app)
+  },
+
+  async miss(app) {
+    await app.register(import('fastify-response-cache'), { defaults: { ttl: '1h' }, memory: { maxBytes: 8_000_000 } })
+    app.get('/*', { config: { cache: true } }, async (_request, reply) => {
+      const { age: _age, 'cache-status': _status, ...own } = FIELDS
+      reply.headers(own)
+      return BODY.toString()
+    })
+  },
+
+  async uncachedWithPlugin(app) {
+    await app.register(import('fastify-response-cache'), { defaults: { ttl: '1h' } })
+    await builds['bare']!(app)
+  },
+}
+
+const app = Fastify()
+await builds[variant]!(app)
+await app.listen({ port: 0, host: '127.0.0.1' })
+const address = app.server.address() as { port: number }
+
+/** The parent asks for the processor time used so far, around each round. */
+process.on('message', (message) => {
+  if (message !== 'usage') return
+  const { user, system } = process.cpuUsage()
+  process.send!({ cpuMicros: user + system, rss: process.memoryUsage.rss(), at: performance.now() })
+})
+process.on('disconnect', () => process.exit())
+process.send!({ port: address.port })
