@@ -181,13 +181,13 @@ function anonymityProblem(exchange: Exchange, request: FastifyRequest): string |
     const reason = credentialReason(exchange, request)
     if (reason !== undefined) return reason
   }
-  // With a keyed credential, user and session are what was made of it.
-  const keyed = policy.keyed
-  if (keyed.headers.size > 0 && hasKeyedCredential(exchange, request)) return undefined
-  if (keyed.cookies.size > 0 && request.headers.cookie !== undefined) return undefined
   const { user, session } = request as { user?: unknown; session?: unknown }
-  if (user !== undefined && user !== null) return 'user'
-  return sessionHasData(session) ? 'session' : undefined
+  // With a credential field in the key, the user is what was made of it. A keyed cookie says less:
+  // it may be the language, and the user may come from elsewhere.
+  if (user !== undefined && user !== null && !hasKeyedCredential(exchange, request)) return 'user'
+  // A session is made of cookies, and all cookies of the request are in the key by now.
+  const fromCookies = policy.keyed.cookies.size > 0 && request.headers.cookie !== undefined
+  return !fromCookies && sessionHasData(session) ? 'session' : undefined
 }
 
 function hasKeyedCredential({ cache, policy }: Exchange, request: FastifyRequest): boolean {

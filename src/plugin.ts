@@ -17,6 +17,7 @@ import {
   isRedisClient,
 } from './options.ts'
 import { checkRouteOptions } from './options-route.ts'
+import { warnOfMissedRoutes } from './missed-routes.ts'
 import { replyDecorators } from './reply-decorators.ts'
 import { ResponseCache } from './response-cache.ts'
 import { attachRoutes } from './routes.ts'
@@ -57,7 +58,11 @@ export const plugin: FastifyPluginAsync<ResponseCacheOptions> = async (app, opti
   decorate(app)
   attachRoutes(app, cache, checked)
   app.addHook('onReady', () => cache.log.start())
-  app.addHook('onClose', () => client.close())
+  const stopWatching = warnOfMissedRoutes(log, checked.decorateAs, client)
+  app.addHook('onClose', () => {
+    stopWatching()
+    return client.close()
+  })
 }
 
 async function openGuard(

@@ -1,6 +1,6 @@
 import { crc32 } from 'node:zlib'
 
-import { isFieldName, isFieldValue } from './http/fields.ts'
+import { isFieldName, isFieldValue, isReplayable } from './http/fields.ts'
 
 /** A position in the invalidation log: what had been applied when something was computed. */
 export interface LogPosition {
@@ -139,6 +139,7 @@ function isHead(value: unknown): value is Head {
 }
 
 function isField(pair: unknown): boolean {
-  if (!Array.isArray(pair) || pair.length !== 2 || !isFieldName(pair[0])) return false
+  if (!Array.isArray(pair) || pair.length !== 2) return false
+  if (!isFieldName(pair[0]) || !isReplayable(pair[0])) return false
   return Array.isArray(pair[1]) ? pair[1].every(isFieldValue) : isFieldValue(pair[1])
 }

@@ -1,0 +1,47 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+
+import type { Logger } from 'pino'
+
+import type { CacheClient } from './client.ts'
+import { EXCHANGE, type Exchange } from './exchange.ts'
+
+const CHANNEL = 'tracing:fastify.request.handler:start'
+/** Long enough to see the routes that matter, and over before it could cost anything. */
+const MAX_REQUESTS = 1000
+
+interface HandlerStart {
+  request: {
+    method: string
+    server: Record<string, unknown>
+    routeOptions: { url?: string | undefined; config: { cache?: unknown } }
+    [EXCHANGE]?: Exchange
+  }
+}
+
+/**
+ * A route declared before the plugin has loaded (in the tick of an `app.register` that is not
+ * awaited) is not seen by `onRoute` and silently not cached. The first requests show which ones.
+ * Returns how to stop watching.
+ */
+export function warnOfMissedRoutes(log: Logger, name: string, client: CacheClient): () => void {
+  const warned = new Set<string>()
+  let seen = 0
+  const stop = (): void => {
+    unsubscribe(CHANNEL, listen)
+  }
+  const listen = (message: unknown): void => {
+    const { request } = message as HandlerStart
+    if (request.server[name] !== client) return
+    if (++seen > MAX_REQUESTS) stop()
+    const { url = '', config } = request.routeOptions
+    if (!config.cache || request[EXCHANGE] !== undefined || warned.has(url)) return
+    if (request.method !== 'GET') return
+    warned.add(url)
+    log.warn(
+      `GET ${url} has config.cache but was declared before the cache was loaded, so it is not ` +
+        'cached: await app.register(…) first, or declare the route inside a plugin',
+    )
+  }
+  subscribe(CHANNEL, listen)
+  return stop
+}
