@@ -1,6 +1,6 @@
 import { performance } from 'node:perf_hooks'
 
-import Fastify, { type FastifyInstance } from 'fastify'
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 
 /** One server of the benchmark, in a process of its own: `node server.js VARIANT [REDIS_URL]`. */
 const [variant = 'bare', redisUrl] = process.argv.slice(2)
@@ -17,17 +17,10 @@ const FIELDS = {
 
 type Build = (app: FastifyInstance) => Promise<void>
 
-/** What a careful person writes by hand with a Map. */
-function storedByHand(app: FastifyInstance): void {
-  const store = new Map<string, Buffer>()
-  app.get('/*', async (request, reply) => {
-    reply.headers(FIELDS)
-    const text = BODY.toString()
-    const key = request.url
-    if (store.size > 5000) store.clear()
-    store.set(key, Buffer.from(text))
-    return text
-  })
+async function missHandler(_request: FastifyRequest, reply: FastifyReply): Promise<string> {
+  const { age: _age, 'cache-status': _status, ...own } = FIELDS
+  reply.headers(own)
+  return BODY.toString()
 }
 
 const builds: Record<string, Build> = {
@@ -70,17 +63,52 @@ const builds: Record<string, Build> = {
     })
   },
 
+  /** What a careful person writes: a store bounded by bytes, a ttl, the bytes and the head. */
   async missByHand(app) {
-    storedByHand(app)
+    const { LRUCache } = await import('lru-cache')
+    const store = new LRUCache<string, { fields: typeof FIELDS; body: Buffer }>({
+      maxSize: 8_000_000,
+      ttl: 3_600_000,
+    })
+    app.get('/*', async (request, reply) => {
+      reply.headers(FIELDS)
+      const text = BODY.toString()
+      const body = Buffer.from(text)
+      store.set(request.url, { fields: FIELDS, body }, { size: body.length + 1000 })
+      return text
+    })
   },
 
   async miss(app) {
-    await app.register(import('fastify-response-cache'), { defaults: { ttl: '1h' }, memory: { maxBytes: 8_000_000 } })
-    app.get('/*', { config: { cache: true } }, async (_request, reply) => {
-      const { age: _age, 'cache-status': _status, ...own } = FIELDS
-      reply.headers(own)
-      return BODY.toString()
+    await app.register(import('fastify-response-cache'), {
+      defaults: { ttl: '1h' },
+      memory: { maxBytes: 8_000_000 },
     })
+    app.get('/*', { config: { cache: true } }, missHandler)
+  },
+
+  async redisMissByHand(app) {
+    const { Redis } = await import('ioredis')
+    const redis = new Redis(redisUrl!, { enableAutoPipelining: true })
+    app.addHook('onClose', () => redis.quit())
+    app.get('/*', async (request, reply) => {
+      const stored = await redis.getBuffer(`by-hand:${request.url}`)
+      reply.headers(FIELDS)
+      if (stored !== null) return stored
+      const text = BODY.toString()
+      void redis.set(`by-hand:${request.url}`, text, 'PX', 3_600_000)
+      return text
+    })
+  },
+
+  async redisMiss(app) {
+    await app.register(import('fastify-response-cache'), {
+      redis: redisUrl!,
+      namespace: 'bench-miss',
+      memory: false,
+      defaults: { ttl: '1h' },
+    })
+    app.get('/*', { config: { cache: true } }, missHandler)
   },
 
   async uncachedWithPlugin(app) {

@@ -52,7 +52,7 @@ async function headFromTiers(
   reply: FastifyReply,
   handler: Handler,
 ): Promise<unknown> {
-  const found = await findUsable(exchange)
+  const { found } = noteStale(exchange, await lookUp(exchange))
   if (found !== undefined && !reply.sent) {
     replay(exchange, reply, found, exchange.cache.tiers.now())
     return bodyToSend(found.entry)
@@ -104,7 +104,7 @@ async function lookThenForward(
   reply: FastifyReply,
   handler: Handler,
 ): Promise<unknown> {
-  const found = await findUsable(exchange)
+  const { found } = noteStale(exchange, await lookUp(exchange))
   if (found !== undefined) release(exchange, found)
   if (reply.sent) return release(exchange, 'overtaken')
   if (found !== undefined) {
@@ -114,10 +114,13 @@ async function lookThenForward(
   return settled(reply, forward(exchange, reply, handler))
 }
 
-async function findUsable(exchange: Exchange): Promise<Cached | undefined> {
-  const lookup = await exchange.cache.tiers.lookup(exchange.key, exchange.policy.strict)
+function lookUp({ cache, key, policy }: Exchange): Promise<Lookup> {
+  return cache.tiers.lookup(key, policy.strict)
+}
+
+function noteStale(exchange: Exchange, lookup: Lookup): Lookup {
   if (lookup.found === undefined && lookup.stale) exchange.fwd = 'stale'
-  return lookup.found
+  return lookup
 }
 
 /** Waits for another request's run, and takes its result only under the test of a hit. */

@@ -29,12 +29,11 @@ export class RedisStore {
     this.#onDamaged = onDamaged
   }
 
-  /** One round trip. FAILED when Redis is no help; undefined when there is nothing usable. */
-  async get(key: string): Promise<StoredEntry | undefined | typeof FAILED> {
+  /** One round trip; undefined when there is nothing usable or Redis is no help. Never rejects. */
+  async get(key: string): Promise<StoredEntry | undefined> {
     const name = this.#prefix + key
     const frame = await this.#guard.attempt('get', (client) => client.getBuffer(name))
-    if (frame === FAILED) return FAILED
-    if (frame === null) return undefined
+    if (frame === FAILED || frame === null) return undefined
     const entry = decodeEntry(name, frame)
     if (entry === undefined) this.#onDamaged()
     return entry

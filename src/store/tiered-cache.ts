@@ -3,7 +3,6 @@ import type { InvalidationLog } from '../invalidation/log.ts'
 import type { StoredEntry } from '../stored-response.ts'
 import { Cached } from './cached.ts'
 import type { MemoryStore } from './memory-store.ts'
-import { FAILED } from './redis-guard.ts'
 import type { RedisStore } from './redis-store.ts'
 
 /** What a lookup found: something usable, or why there is nothing. */
@@ -56,10 +55,10 @@ export class TieredCache {
    */
   async lookup(key: string, strict: boolean): Promise<Lookup> {
     const inMemory = this.memory?.get(key)
-    const [cached, confirmed] = await Promise.all([
-      inMemory ?? this.#fromRedis(key),
-      strict || !this.log.verified() ? this.log.confirm() : true,
-    ])
+    // Asked together: the question about the log costs no time of its own.
+    const confirming = strict || !this.log.verified() ? this.log.confirm() : undefined
+    const cached = inMemory ?? (await this.#fromRedis(key))
+    const confirmed = confirming === undefined || (await confirming)
     if (cached === undefined) return MISS
     if (confirmed && this.#provenUsable(cached)) return { found: this.#promote(key, cached) }
     if (inMemory === undefined || !confirmed) return STALE
@@ -91,10 +90,10 @@ export class TieredCache {
     return this.redis.set(key, entry, entry.freshUntil - this.now())
   }
 
+  /** What Redis has, whether or not it may be used; trouble and damage are a miss. */
   async #fromRedis(key: string): Promise<Cached | undefined> {
-    if (this.redis === undefined) return undefined
-    const entry = await this.redis.get(key)
-    return entry === undefined || entry === FAILED ? undefined : new Cached(entry, 'redis')
+    const entry = await this.redis?.get(key)
+    return entry === undefined ? undefined : new Cached(entry, 'redis')
   }
 
   #promote(key: string, cached: Cached): Cached {
