@@ -91,6 +91,8 @@ async function compare(pair: Pair): Promise<void> {
 }
 
 console.log(`Node ${process.version}, ${rounds} rounds of ${requests} requests each, medians`)
-console.log('pair                           ours      other   (ratios: 1 is equal, above is better)')
+console.log(
+  'pair                           ours      other   (ratios: 1 is equal, above is better)',
+)
 for (const pair of pairs) await compare(pair)
 process.exit()

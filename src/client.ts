@@ -16,7 +16,7 @@ export interface InvalidateOptions {
   mode?: InvalidationMode
 }
 
-const MODES: readonly InvalidationMode[] = ['expire', 'purge']
+const MODES: ReadonlySet<string> = new Set<InvalidationMode>(['expire', 'purge'])
 
 /**
  * The cache client, `app.cache`: values under keys, and control over everything that is stored.
@@ -29,7 +29,11 @@ export class CacheClient {
   readonly #guard: RedisGuard | undefined
   readonly #values: ValueCache
 
-  constructor(cache: ResponseCache, guard: RedisGuard | undefined, defaultTtl: Duration | undefined) {
+  constructor(
+    cache: ResponseCache,
+    guard: RedisGuard | undefined,
+    defaultTtl: Duration | undefined,
+  ) {
     this.redis = guard?.client ?? null
     this.#cache = cache
     this.#guard = guard
@@ -89,7 +93,9 @@ export class CacheClient {
    */
   async invalidateUrl(url: string, options?: InvalidateOptions): Promise<void> {
     if (typeof url !== 'string' || url === '') {
-      throw new InvalidArgumentError("invalidateUrl takes a URL or a path such as '/products/1?page=2'")
+      throw new InvalidArgumentError(
+        "invalidateUrl takes a URL or a path such as '/products/1?page=2'",
+      )
     }
     await this.#invalidate(tagsOfUrl(url, this.#cache.queryFilters, this.#cache.readQuery), options)
   }
@@ -97,7 +103,9 @@ export class CacheClient {
   /** Invalidates all responses of a route, named by its pattern: `'/products/:id'`. */
   async invalidateRoute(pattern: string, options?: InvalidateOptions): Promise<void> {
     if (typeof pattern !== 'string' || pattern === '') {
-      throw new InvalidArgumentError("invalidateRoute takes a route's pattern such as '/products/:id'")
+      throw new InvalidArgumentError(
+        "invalidateRoute takes a route's pattern such as '/products/:id'",
+      )
     }
     await this.#invalidate([encodeTag('route', pattern)], options)
   }
@@ -120,8 +128,8 @@ export class CacheClient {
 
   async #invalidate(tags: string[], options: InvalidateOptions | undefined): Promise<void> {
     const mode = options?.mode ?? 'expire'
-    if (!MODES.includes(mode)) {
-      throw new InvalidArgumentError(`mode must be 'expire' or 'purge', got '${String(mode)}'`)
+    if (!MODES.has(mode)) {
+      throw new InvalidArgumentError(`mode must be 'expire' or 'purge', got '${mode as string}'`)
     }
     await this.#cache.invalidate({ tags, mode })
   }

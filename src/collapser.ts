@@ -46,7 +46,11 @@ export class Collapser {
   readonly #maxWaiters: number
   readonly #hitForMissMs: number
 
-  constructor({ maxFlights = 10_000, maxWaiters = 10_000, hitForMissMs = 2000 }: CollapserOptions = {}) {
+  constructor({
+    maxFlights = 10_000,
+    maxWaiters = 10_000,
+    hitForMissMs = 2000,
+  }: CollapserOptions = {}) {
     this.#maxFlights = maxFlights
     this.#maxWaiters = maxWaiters
     this.#hitForMissMs = hitForMissMs

@@ -3,7 +3,6 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { type Duration, seconds } from './durations.ts'
 import { type CapturedAnswer, EXCHANGE, type Exchange, type Fill } from './exchange.ts'
 import { handlerFields } from './http/handler-fields.ts'
-import type { Fields } from './http/fields.ts'
 import type { NotStoredReason } from './http/storability.ts'
 import { MAX_TAGS, encodeTag, tagProblem } from './invalidation/tags.ts'
 import { concludeOnWire } from './exchange-store.ts'
@@ -36,28 +35,33 @@ export function watchAnswer(exchange: Exchange, reply: FastifyReply): void {
   const watched = reply as Watched
   exchange.fill = {
     fence: exchange.cache.log.position,
-    before: reply.getHeaders() as Fields,
+    before: reply.getHeaders(),
     answer: undefined,
     failure: undefined,
     skipReason: undefined,
     addedTags: undefined,
     ttl: undefined,
   }
+  // The methods of this very reply, whoever else has put one in front; each is called with it.
+  // oxlint-disable typescript/unbound-method
   watched[EXCHANGE] = {
     exchange,
     send: reply.send,
     serializer: reply.serializer as Watch['serializer'],
     ownSerializer: false,
   }
-  reply.send = watchedSend as Send
+  reply.send = watchedSend
   reply.serializer = watchedSerializer as FastifyReply['serializer']
   if (watched.generateCsrf !== undefined) watchCsrf(exchange, watched)
   const writeHead = reply.raw.writeHead as WriteHead
+  // oxlint-enable typescript/unbound-method
   reply.raw.writeHead = function (this: unknown, status: number, ...rest: unknown[]) {
     reply.raw.writeHead = writeHead as typeof reply.raw.writeHead
-    return concludeOnWire(exchange, reply, status, rest, () =>
-      writeHead.call(reply.raw, status, ...rest),
-    )
+    return concludeOnWire(exchange, reply, {
+      status,
+      rest,
+      writeHead: () => writeHead.call(reply.raw, status, ...rest),
+    })
   } as typeof reply.raw.writeHead
 }
 
@@ -105,7 +109,7 @@ function serializeAsFastify(reply: FastifyReply, payload: unknown): string {
     // `reply.serialize` does not know of response schemas by media type.
     if (serializer) return serializeByMediaType(reply, serializer as SerializersByType, payload)
   }
-  return reply.serialize(payload as object) as string
+  return reply.serialize(payload) as string
 }
 
 type SerializersByType = Record<string, ((payload: unknown) => string) | undefined>
@@ -137,7 +141,7 @@ function captureAnswer(
 ): void {
   const answer: CapturedAnswer = {
     status: reply.statusCode,
-    fields: handlerFields(fill.before, reply.getHeaders() as Fields),
+    fields: handlerFields(fill.before, reply.getHeaders()),
     tags: exchange.policy.encodedTags,
     ttl: undefined,
     body: undefined,
@@ -179,7 +183,8 @@ function askOptions(
 ): NotStoredReason | undefined {
   const { policy, cache, fill } = exchange
   try {
-    if (policy.storable && policy.storable(reply.request, reply, payload) !== true) return 'skipped'
+    const storable: unknown = policy.storable?.(reply.request, reply, payload)
+    if (policy.storable && storable !== true) return 'skipped'
     answer.ttl = fill!.ttl ?? lifetime(exchange, reply, payload)
     if (answer.ttl === undefined) return 'ttl'
     answer.tags = allTags(exchange, reply, payload)

@@ -42,7 +42,7 @@ function goAround(exchange: Exchange, reply: FastifyReply, handler: Handler): un
   // An unsafe method is not for this cache to answer; it says nothing about it.
   if (exchange.bypass === 'method') return handler()
   const status = exchange.conclude({ hit: false, fwd: 'bypass', detail: exchange.bypass! })
-  tellStatus(exchange.cache, status, (name, value) => reply.header(name, value))
+  tellStatus(exchange.cache, status, (name, value) => void reply.header(name, value))
   return handler()
 }
 
@@ -72,7 +72,7 @@ function serveHead(
 
 function forwardHead(exchange: Exchange, reply: FastifyReply, handler: Handler): unknown {
   const status = exchange.conclude({ hit: false, fwd: exchange.fwd })
-  tellStatus(exchange.cache, status, (name, value) => reply.header(name, value))
+  tellStatus(exchange.cache, status, (name, value) => void reply.header(name, value))
   return handler()
 }
 

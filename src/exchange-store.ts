@@ -15,6 +15,14 @@ import { type NotStoredReason, privateSign } from './http/storability.ts'
 import { Cached } from './store/cached.ts'
 import type { StoredEntry } from './stored-response.ts'
 
+/** The head of a response when nothing can change it any more. */
+export interface FinalHead {
+  status: number
+  /** What `writeHead` was called with, after the status. */
+  rest: unknown[]
+  writeHead: () => unknown
+}
+
 /** The final header section, field by field: what writeHead is given over what was set before. */
 type FinalField = (name: string) => FieldValue | undefined
 
@@ -22,18 +30,11 @@ type FinalField = (name: string) => FieldValue | undefined
  * The last moment: status and header section are final. Decides whether the answer may be stored,
  * tells the client, lets the headers go, then stores and releases those who wait.
  */
-export function concludeOnWire(
-  exchange: Exchange,
-  reply: FastifyReply,
-  status: number,
-  rest: unknown[],
-  writeHead: () => unknown,
-): unknown {
-  const fill = exchange.fill!
-  const headers = headerArgument(fill, rest)
+export function concludeOnWire(exchange: Exchange, reply: FastifyReply, head: FinalHead): unknown {
+  const headers = headerArgument(exchange.fill!, head.rest)
   const final: FinalField = (name) =>
     (headers?.[name] ?? reply.raw.getHeader(name)) as FieldValue | undefined
-  const entry = judge(exchange, reply, status, final)
+  const entry = judge(exchange, reply, head.status, final)
   const verdict = conclude(exchange, entry)
   const set = (name: string, value: string): void => {
     if (headers === undefined) reply.raw.setHeader(name, value)
@@ -46,7 +47,7 @@ export function concludeOnWire(
   }
   let outcome: Outcome = entry === 'invalidated' ? 'overtaken' : 'uncacheable'
   try {
-    const result = writeHead()
+    const result = head.writeHead()
     if (typeof entry !== 'string') outcome = keep(exchange, entry)
     return result
   } finally {
@@ -107,7 +108,7 @@ function judge(
   status: number,
   final: FinalField,
 ): StoredEntry | NotStoredReason {
-  const { policy, cache } = exchange
+  const { policy } = exchange
   const { answer, failure } = exchange.fill!
   if (reply.request.is404) return 'not-found-handler'
   if (failure !== undefined) return failure
@@ -117,9 +118,19 @@ function judge(
   if (answer.fields === undefined) return 'fields'
   const { set } = answer.fields
   const own: FinalField = (name) => set.find((pair) => pair[0] === name)?.[1]
-  const sign = privateSign({ own, final, origin: reply.request.headers.origin }, policy.keyedFields)
-  if (sign !== undefined) return sign
-  const now = cache.tiers.now()
+  const { origin } = reply.request.headers
+  return privateSign({ own, final, origin }, policy.keyedFields) ?? complete(exchange, reply, final)
+}
+
+/** The last questions need the entry itself. */
+function complete(
+  exchange: Exchange,
+  reply: FastifyReply,
+  final: FinalField,
+): StoredEntry | NotStoredReason {
+  const { tiers, log } = exchange.cache
+  const answer = exchange.fill!.answer!
+  const now = tiers.now()
   const ttl = answer.ttl === 'headers' ? explicitLifetime(final, now) : answer.ttl
   if (ttl === undefined || ttl <= 0) return 'ttl'
   const entry = makeEntry(exchange, answer, now, ttl)
@@ -128,7 +139,7 @@ function judge(
   if (contentType !== undefined) entry.headers.unshift(['content-type', String(contentType)])
   else if (entry.body.length > 0) return 'content-type'
   if (carriesNonce(reply, entry)) return 'nonce'
-  return cache.log.allows(entry) ? entry : 'invalidated'
+  return log.allows(entry) ? entry : 'invalidated'
 }
 
 type Making = StoredEntry & { headers: [string, string | string[]][] }

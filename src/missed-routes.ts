@@ -2,9 +2,6 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 
 import type { Logger } from 'pino'
 
-import type { CacheClient } from './client.ts'
-import { EXCHANGE, type Exchange } from './exchange.ts'
-
 const CHANNEL = 'tracing:fastify.request.handler:start'
 /** Long enough to see the routes that matter, and over before it could cost anything. */
 const MAX_REQUESTS = 1000
@@ -12,9 +9,8 @@ const MAX_REQUESTS = 1000
 interface HandlerStart {
   request: {
     method: string
-    server: Record<string, unknown>
+    server: object
     routeOptions: { url?: string | undefined; config: { cache?: unknown } }
-    [EXCHANGE]?: Exchange
   }
 }
 
@@ -23,7 +19,11 @@ interface HandlerStart {
  * awaited) is not seen by `onRoute` and silently not cached. The first requests show which ones.
  * Returns how to stop watching.
  */
-export function warnOfMissedRoutes(log: Logger, name: string, client: CacheClient): () => void {
+export function warnOfMissedRoutes(
+  log: Logger,
+  isOurs: (server: object) => boolean,
+  isCached: (request: object) => boolean,
+): () => void {
   const warned = new Set<string>()
   let seen = 0
   const stop = (): void => {
@@ -31,10 +31,10 @@ export function warnOfMissedRoutes(log: Logger, name: string, client: CacheClien
   }
   const listen = (message: unknown): void => {
     const { request } = message as HandlerStart
-    if (request.server[name] !== client) return
+    if (!isOurs(request.server)) return
     if (++seen > MAX_REQUESTS) stop()
     const { url = '', config } = request.routeOptions
-    if (!config.cache || request[EXCHANGE] !== undefined || warned.has(url)) return
+    if (!config.cache || isCached(request) || warned.has(url)) return
     if (request.method !== 'GET') return
     warned.add(url)
     log.warn(

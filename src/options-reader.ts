@@ -99,13 +99,11 @@ function show(value: unknown): string {
   return Array.isArray(value) ? `[${value.map(show).join(', ')}]` : 'an object'
 }
 
-/** One letter added, lost, changed, or a different case. */
+/** The same but for case, the beginning of it, or one letter added, lost or changed. */
 function isNear(name: string, other: string): boolean {
-  const a = name.toLowerCase()
-  const b = other.toLowerCase()
-  if (a === b || (a.length > 3 && b.startsWith(a)) || [...a].sort().join() === [...b].sort().join()) return true
-  const longer = a.length >= b.length ? a : b
-  const shorter = a.length >= b.length ? b : a
+  const [a, b] = [name.toLowerCase(), other.toLowerCase()]
+  if (a.length > 3 && b.startsWith(a)) return true
+  const [shorter, longer] = a.length < b.length ? [a, b] : [b, a]
   if (longer.length - shorter.length > 1) return false
   let at = 0
   while (at < shorter.length && longer[at] === shorter[at]) at++

@@ -89,7 +89,15 @@ export interface RouteCacheOptions {
 
 const KNOWN = [
   ...['ttl', 'tags', 'invalidates', 'vary', 'public', 'staleWhileRevalidate', 'staleIfError'],
-  ...['statuses', 'consistency', 'coalesce', 'bypass', 'clientCacheControl', 'maxBytes', 'storable'],
+  ...[
+    'statuses',
+    'consistency',
+    'coalesce',
+    'bypass',
+    'clientCacheControl',
+    'maxBytes',
+    'storable',
+  ],
 ]
 
 const DEFAULT_MAX_WAIT_MS = 5000

@@ -121,7 +121,7 @@ function checkRedis(reader: OptionsReader, app: FastifyInstance): CheckedOptions
   if (redis === null || typeof redis !== 'object') {
     return reader.fail('redis', "a URL, ioredis options, an ioredis client, or 'shared'")
   }
-  return redis as RedisOptions | RedisClient
+  return redis
 }
 
 function sharedClient(reader: OptionsReader, app: FastifyInstance): RedisClient {
@@ -143,7 +143,8 @@ export function isRedisClient(value: unknown): value is RedisClient {
 function checkNamespace(reader: OptionsReader, required: boolean): string {
   const namespace = reader.text('namespace')
   if (namespace === undefined) {
-    if (required) reader.fail('namespace', "set with redis, for example 'shop': it goes before every key")
+    if (required)
+      reader.fail('namespace', "set with redis, for example 'shop': it goes before every key")
     return 'memory'
   }
   // Braces would move the control keys to other Cluster slots; the rest is for readable keys.
@@ -174,7 +175,7 @@ function checkDefaults(reader: OptionsReader): RouteCacheOptions {
 function checkCredentialHeaders(reader: OptionsReader): readonly string[] {
   const names = reader.strings('credentialHeaders') ?? ['x-api-key', 'x-auth-token']
   const own = names.map((name) => name.toLowerCase())
-  const bad = own.find((name) => !isFieldName(name))
+  const bad = own.find((name: string) => !isFieldName(name)) as string | undefined
   if (bad !== undefined) {
     throw new InvalidOptionError(`${reader.path('credentialHeaders')}: '${bad}' is no header name`)
   }

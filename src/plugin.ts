@@ -58,7 +58,11 @@ export const plugin: FastifyPluginAsync<ResponseCacheOptions> = async (app, opti
   decorate(app)
   attachRoutes(app, cache, checked)
   app.addHook('onReady', () => cache.log.start())
-  const stopWatching = warnOfMissedRoutes(log, checked.decorateAs, client)
+  const stopWatching = warnOfMissedRoutes(
+    log,
+    (server) => (server as Record<string, unknown>)[checked.decorateAs] === client,
+    (request) => EXCHANGE in request,
+  )
   app.addHook('onClose', () => {
     stopWatching()
     return client.close()
@@ -129,6 +133,7 @@ function decorate(app: FastifyInstance): void {
     })
   }
   for (const [name, method] of Object.entries(replyDecorators)) {
-    if (!app.hasReplyDecorator(name)) app.decorateReply(name, method as (this: FastifyReply) => unknown)
+    if (!app.hasReplyDecorator(name))
+      app.decorateReply(name, method as (this: FastifyReply) => unknown)
   }
 }

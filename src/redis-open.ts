@@ -51,7 +51,7 @@ export async function openRedis(
 function supervise(client: Redis): Redis {
   let closing = false
   const quit = client.quit.bind(client)
-  client.quit = (async () => {
+  client.quit = async () => {
     closing = true
     if (client.status === 'ready') {
       const late = new Promise((resolve) => setTimeout(resolve, QUIT_MS).unref())
@@ -59,7 +59,7 @@ function supervise(client: Redis): Redis {
     }
     client.disconnect()
     return 'OK'
-  }) as typeof client.quit
+  }
   client.on('end', () => {
     if (closing) return
     setTimeout(() => {

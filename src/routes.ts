@@ -1,10 +1,4 @@
-import type {
-  FastifyInstance,
-  FastifyReply,
-  FastifyRequest,
-  RouteHandlerMethod,
-  RouteOptions,
-} from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
 
 import { InvalidOptionError } from './errors.ts'
 import { EXCHANGE, openExchange } from './exchange.ts'
@@ -57,14 +51,16 @@ function optionsOf(route: CachedRoute, checked: CheckedOptions): RouteCacheOptio
   if (own === true) return checked.defaults
   if (own === null || typeof own !== 'object') {
     throw new InvalidOptionError(
-      `${nameOf(route)}: config.cache must be true, false or an object of options, got ${String(own)}`,
+      `${nameOf(route)}: config.cache must be true, false or an object of options, got ${JSON.stringify(own)}`,
     )
   }
   return { ...checked.defaults, ...own }
 }
 
 function namesRegistration(route: CachedRoute, { decorateAs }: CheckedOptions): boolean {
-  return decorateAs !== 'cache' && (route.config as Record<string, unknown>)[decorateAs] !== undefined
+  return (
+    decorateAs !== 'cache' && (route.config as Record<string, unknown>)[decorateAs] !== undefined
+  )
 }
 
 function methodsOf(route: RouteOptions): string[] {
@@ -87,7 +83,11 @@ function compile(
     throw new InvalidOptionError(`${where}.ttl is missing; set it here or in the plugin's defaults`)
   }
   const unsafe = methods.some((method) => !SAFE_METHODS.has(method))
-  if (!unsafe && own.invalidates !== undefined && own.invalidates !== checked.defaults.invalidates) {
+  if (
+    !unsafe &&
+    own.invalidates !== undefined &&
+    own.invalidates !== checked.defaults.invalidates
+  ) {
     throw new InvalidOptionError(
       `${where}.invalidates has no effect on ${methods.join(', ')}; it belongs to routes that write`,
     )
@@ -98,7 +98,9 @@ function compile(
     )
   }
   if (own.staleWindows && methods.includes('GET')) {
-    cache.trouble.note(`${where}: this version revalidates in the foreground; the stale windows wait`)
+    cache.trouble.note(
+      `${where}: this version revalidates in the foreground; the stale windows wait`,
+    )
   }
   const policy = compilePolicy(
     { url: route.url, constraints: route.constraints ?? {}, namespace: cache.namespace },
@@ -125,7 +127,7 @@ function attach(route: CachedRoute, attachment: Attachment): void {
   const handler = route.handler
   route.handler = function (this: FastifyInstance, request, reply) {
     return serve(request, reply, () => handler.call(this, request, reply))
-  } as RouteHandlerMethod
+  }
   route.onRequest = prepended(route.onRequest, (request, _reply, done) => {
     request[EXCHANGE] = openExchange(attachment.cache, attachment.policy, request)
     done()

@@ -73,10 +73,22 @@ export function increment<Name extends string>(
 export function totalStats(routes: Iterable<RouteStats>): RouteStats {
   const total = newRouteStats()
   for (const route of routes) {
-    for (const name of ['hits', 'collapsed', 'misses', 'bypassed', 'stored', 'notStored'] as const) {
+    for (const name of [
+      'hits',
+      'collapsed',
+      'misses',
+      'bypassed',
+      'stored',
+      'notStored',
+    ] as const) {
       total[name] += route[name]
     }
-    const groups = ['hitsByTier', 'missesByReason', 'bypassedByReason', 'notStoredByReason'] as const
+    const groups = [
+      'hitsByTier',
+      'missesByReason',
+      'bypassedByReason',
+      'notStoredByReason',
+    ] as const
     for (const group of groups) {
       for (const [name, count] of Object.entries(route[group])) {
         increment(total[group] as Record<string, number>, name, count)

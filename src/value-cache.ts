@@ -1,4 +1,4 @@
-import type { Flight, Outcome } from './collapser.ts'
+import type { Outcome } from './collapser.ts'
 import { DURATION_HELP, type Duration, seconds } from './durations.ts'
 import { InvalidArgumentError } from './errors.ts'
 import { digest } from './http/encoding.ts'
@@ -88,7 +88,7 @@ export class ValueCache {
       if (own !== undefined) own.failure = { error }
       throw error
     } finally {
-      if (own !== undefined) collapser.settle(name, own as Flight, outcome, tiers.now())
+      if (own !== undefined) collapser.settle(name, own, outcome, tiers.now())
     }
   }
 
@@ -132,7 +132,9 @@ export class ValueCache {
     const problem = tags.map(tagProblem).find((each) => each !== undefined)
     if (problem !== undefined) throw new InvalidArgumentError(`the tags of '${key}': ${problem}`)
     if (tags.length >= MAX_TAGS) {
-      throw new InvalidArgumentError(`'${key}' has ${tags.length} tags; ${MAX_TAGS - 1} is the most`)
+      throw new InvalidArgumentError(
+        `'${key}' has ${tags.length} tags; ${MAX_TAGS - 1} is the most`,
+      )
     }
     return { ttl, tags: [keyTag(key), ...tags.map((tag) => encodeTag('tag', tag))] }
   }

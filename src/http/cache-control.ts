@@ -36,7 +36,11 @@ function parse(text: string): CacheControl {
   return directives
 }
 
-function add(directives: Map<string, string | true>, name: string, argument: string | undefined): void {
+function add(
+  directives: Map<string, string | true>,
+  name: string,
+  argument: string | undefined,
+): void {
   const value = argument === undefined || argument === '' ? true : argument
   const known = directives.get(name)
   if (known === undefined) directives.set(name, value)

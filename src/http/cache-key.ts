@@ -71,5 +71,5 @@ export function routeIdentity(parts: {
 }
 
 function constraintText(value: unknown): string {
-  return value instanceof RegExp ? `/${value.source}/${value.flags}` : JSON.stringify(value) ?? ''
+  return value instanceof RegExp ? `/${value.source}/${value.flags}` : (JSON.stringify(value) ?? '')
 }

@@ -49,7 +49,10 @@ export function cookiePairs(field: string | string[]): [name: string, value: str
 }
 
 /** All values of one cookie, joined; undefined when the request does not carry it. */
-export function cookieValue(field: string | string[] | undefined, name: string): string | undefined {
+export function cookieValue(
+  field: string | string[] | undefined,
+  name: string,
+): string | undefined {
   if (field === undefined) return undefined
   const values = cookiePairs(field).filter(([cookie]) => cookie === name)
   return values.length === 0 ? undefined : values.map(([, value]) => value).join(';')

@@ -1,4 +1,5 @@
 import { deltaSeconds, parseCacheControl } from './cache-control.ts'
+import { parseHttpDate } from './dates.ts'
 import type { FieldValue } from './fields.ts'
 
 type Lookup = (name: string) => FieldValue | undefined
@@ -46,11 +47,11 @@ function statedLifetime(field: Lookup, now: number): number | undefined {
   }
   const expires = field('expires')
   if (expires === undefined) return undefined
-  const expiresAt = Date.parse(String(expires))
+  const expiresAt = parseHttpDate(text(expires)!, now)
   // RFC 9111 §5.3: an invalid date, `0` above all, is in the past.
-  if (Number.isNaN(expiresAt) || !/[a-z]/i.test(String(expires))) return 0
-  const date = Date.parse(text(field('date')) ?? '')
-  return Math.max(0, Math.floor((expiresAt - (Number.isNaN(date) ? now : date)) / 1000))
+  if (expiresAt === undefined) return 0
+  const date = parseHttpDate(text(field('date')) ?? '', now)
+  return Math.max(0, Math.floor((expiresAt - (date ?? now)) / 1000))
 }
 
 function text(value: FieldValue | undefined): string | undefined {

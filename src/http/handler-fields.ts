@@ -15,7 +15,6 @@ export interface HandlerFields {
  */
 export function handlerFields(before: Fields, after: Fields): HandlerFields | undefined {
   const set: HandlerFields['set'] = []
-  const removed: string[] = []
   // RFC 9111 §3.1: fields that Connection lists are not stored.
   const named = after['connection'] === undefined ? undefined : listMembers(after['connection'])
   for (const name in after) {
@@ -26,10 +25,15 @@ export function handlerFields(before: Fields, after: Fields): HandlerFields | un
     if (own === undefined || !isFieldName(name)) return undefined
     if (own.length > 0 || name !== 'vary') set.push([name, own])
   }
+  return { set, removed: missingFields(before, after) }
+}
+
+function missingFields(before: Fields, after: Fields): string[] {
+  const missing: string[] = []
   for (const name in before) {
-    if (after[name] === undefined && isReplayable(name)) removed.push(name)
+    if (after[name] === undefined && isReplayable(name)) missing.push(name)
   }
-  return { set, removed }
+  return missing
 }
 
 /** Hooks add their own members to Vary on every request; only the handler's are kept. */

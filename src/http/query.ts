@@ -30,7 +30,6 @@ function matcher(patterns: readonly string[]): QueryPredicate {
  * text, which can only make more keys, never fewer.
  */
 export function canonicalQuery(query: unknown, raw: string, counts?: QueryPredicate): string {
-  if (raw === '' && query !== null && typeof query === 'object' && isEmpty(query)) return ''
   if (query === null || typeof query !== 'object' || !isPlain(query)) return `r${encodePart(raw)}`
   const record = query as Record<string, unknown>
   let canonical = ''
@@ -44,11 +43,6 @@ export function canonicalQuery(query: unknown, raw: string, counts?: QueryPredic
 }
 
 const MAX_DEPTH = 32
-
-function isEmpty(query: object): boolean {
-  for (const _name in query) return false
-  return true
-}
 
 /** Each type has a letter of its own, so `'1'` and `1`, `[]` and `''` stay different. */
 function canonicalValue(value: unknown, depth: number): string | undefined {
@@ -92,7 +86,10 @@ function isPlain(value: object): boolean {
   if (prototype === null || prototype === Object.prototype || prototype === plainPrototype) {
     return true
   }
-  if (Object.getPrototypeOf(prototype) !== null || Reflect.ownKeys(prototype as object).length > 0) {
+  if (
+    Object.getPrototypeOf(prototype) !== null ||
+    Reflect.ownKeys(prototype as object).length > 0
+  ) {
     return false
   }
   plainPrototype = prototype as object

@@ -35,7 +35,11 @@ export function followerConnection(client: RedisClient): RedisClient {
 
 /** Connects if that is needed; rejects when it fails. */
 export async function ensureConnected(connection: RedisClient): Promise<void> {
-  if (connection.status === 'wait' || connection.status === 'end' || connection.status === 'close') {
+  if (
+    connection.status === 'wait' ||
+    connection.status === 'end' ||
+    connection.status === 'close'
+  ) {
     await connection.connect()
   }
 }

@@ -178,7 +178,7 @@ export class RedisFollower {
         const tag = String(page[index])
         if (tag !== '') tags.push([tag, Number(page[index + 1])])
       }
-      cursor = String(next)
+      cursor = next
     } while (cursor !== '0')
     return tags.sort((a, b) => a[1] - b[1])
   }

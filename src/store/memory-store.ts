@@ -17,7 +17,8 @@ const TAG_BYTES = 40
 export function entryBytes(key: string, entry: StoredEntry): number {
   let bytes = OVERHEAD_BYTES + key.length + entry.body.length
   for (const tag of entry.tags) bytes += TAG_BYTES + tag.length
-  for (const [name, value] of entry.headers) bytes += FIELD_BYTES + name.length + String(value).length
+  for (const [name, value] of entry.headers)
+    bytes += FIELD_BYTES + name.length + String(value).length
   return bytes
 }
 

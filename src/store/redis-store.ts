@@ -44,7 +44,12 @@ export class RedisStore {
     const name = this.#prefix + key
     const frame = encodeEntry(name, entry)
     const answer = await this.#guard.attempt('set', (client) =>
-      runScript(client, SET_IF_NEWER, [name], [frame, Math.max(1, Math.ceil(ttlMs)), entry.epoch, entry.seq]),
+      runScript(
+        client,
+        SET_IF_NEWER,
+        [name],
+        [frame, Math.max(1, Math.ceil(ttlMs)), entry.epoch, entry.seq],
+      ),
     )
     return answer !== FAILED
   }
