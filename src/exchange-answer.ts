@@ -10,9 +10,10 @@ import { concludeOnWire } from './exchange-store.ts'
 type Send = FastifyReply['send']
 type Serializer = (payload: unknown) => string | Uint8Array
 type WriteHead = (status: number, ...rest: unknown[]) => unknown
-type Watched = FastifyReply & {
-  [EXCHANGE]?: Watch
-  /** @fastify/csrf-protection. */
+type Watched = FastifyReply & { [EXCHANGE]?: Watch }
+
+/** A reply as @fastify/csrf-protection decorates it. */
+interface CsrfReply {
   generateCsrf?: (...args: unknown[]) => unknown
 }
 
@@ -52,7 +53,7 @@ export function watchAnswer(exchange: Exchange, reply: FastifyReply): void {
   }
   reply.send = watchedSend
   reply.serializer = watchedSerializer as FastifyReply['serializer']
-  if (watched.generateCsrf !== undefined) watchCsrf(exchange, watched)
+  watchCsrf(exchange, reply as CsrfReply)
   const writeHead = reply.raw.writeHead as WriteHead
   // oxlint-enable typescript/unbound-method
   reply.raw.writeHead = function (this: unknown, status: number, ...rest: unknown[]) {
@@ -125,8 +126,9 @@ function serializeByMediaType(
 }
 
 /** A token in a page belongs to the session it was made for, whether or not a cookie goes with it. */
-function watchCsrf(exchange: Exchange, reply: Watched): void {
-  const generateCsrf = reply.generateCsrf!
+function watchCsrf(exchange: Exchange, reply: CsrfReply): void {
+  const { generateCsrf } = reply
+  if (generateCsrf === undefined) return
   reply.generateCsrf = function (this: unknown, ...args: unknown[]) {
     exchange.fill!.failure ??= 'csrf-token'
     return generateCsrf.apply(reply, args)

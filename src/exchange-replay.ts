@@ -50,6 +50,7 @@ function storedFields(
 export function replay(exchange: Exchange, reply: FastifyReply, cached: Cached, now: number): void {
   const { fields, status } = rendered(exchange, cached, now)
   applyHead(reply, cached.entry, fields)
+  exchange.cache.memo.add(exchange.target!)
   exchange.conclude(status)
 }
 

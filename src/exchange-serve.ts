@@ -26,7 +26,6 @@ export function serve(request: FastifyRequest, reply: FastifyReply, handler: Han
   const lookup = exchange.cache.tiers.peek(exchange.key, now, exchange.policy.strict)
   if (lookup?.found !== undefined) {
     replay(exchange, reply, lookup.found, now)
-    if (!exchange.target!.known) exchange.cache.memo.add(exchange.target!)
     return sendNow(reply, lookup.found)
   }
   if (lookup?.stale) exchange.fwd = 'stale'

@@ -123,13 +123,23 @@ function hasBody(fields: FastifyRequest['headers']): boolean {
 
 function findTarget(cache: ResponseCache, policy: Policy, request: FastifyRequest): KnownTarget {
   const url = request.raw.url!
-  const { host, protocol, originalUrl } = request
-  const known = cache.memo.find(url, policy, host, protocol, originalUrl)
+  const known = cache.memo.find(url, policy, request)
   if (known !== undefined) return known
+  const { host, protocol, originalUrl } = request
   const canonical = canonicalTarget(url, request.query, policy.counts)
   const key =
     RESPONSE_KEY + primaryKey(policy.identity, { host, protocol, url, originalUrl }, canonical)
-  return { policy, host, protocol, url, originalUrl, canonical, key, known: false, next: undefined }
+  return {
+    policy,
+    host,
+    protocol,
+    url,
+    originalUrl,
+    canonical,
+    key,
+    memoized: false,
+    next: undefined,
+  }
 }
 
 /** The tags that every response of a target carries. */

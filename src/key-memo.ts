@@ -1,44 +1,49 @@
-import { LRUCache } from 'lru-cache'
-
 import type { Policy } from './policy.ts'
 
-/** What was worked out about one request target. */
-export interface KnownTarget {
-  readonly policy: Policy
+/** Where a request was sent, as far as it is part of the key. */
+export interface Origin {
   readonly host: string
   readonly protocol: string
+  /** The target before `rewriteUrl`. */
   readonly originalUrl: string
-  /** It is in the memo, or was. */
-  known: boolean
+}
+
+/** What was worked out about one request target. */
+export interface KnownTarget extends Origin {
+  readonly policy: Policy
   readonly url: string
   /** Path and query, as the key has them. */
   readonly canonical: string
   readonly key: string
+  /** It was put into the memo. */
+  memoized: boolean
+  /** Another origin or policy with the same URL. */
   next: KnownTarget | undefined
 }
 
-const MAX_TARGETS = 4096
+/** Targets per generation; there are two. */
+const MAX_TARGETS = 2048
 /** Longer ones are rare and would let the memo grow large. */
 const MAX_URL_LENGTH = 512
 /** Hosts that share one path. */
 const MAX_CHAIN = 16
 
-/** Remembers request targets, so that a hot URL is neither parsed nor hashed again. */
+/**
+ * Remembers request targets, so that a hot URL is neither parsed nor hashed again. Two generations:
+ * when the young one is full it becomes the old one, and what is asked for again moves back.
+ */
 export class KeyMemo {
-  readonly #targets = new LRUCache<string, KnownTarget>({ max: MAX_TARGETS })
+  #young = new Map<string, KnownTarget>()
+  #old = new Map<string, KnownTarget>()
 
-  find(
-    url: string,
-    policy: Policy,
-    ...[host, protocol, originalUrl]: [string, string, string]
-  ): KnownTarget | undefined {
-    let known = this.#targets.get(url)
+  find(url: string, policy: Policy, origin: Origin): KnownTarget | undefined {
+    let known = this.#young.get(url) ?? this.#revived(url)
     while (known !== undefined) {
       if (
         known.policy === policy &&
-        known.host === host &&
-        known.protocol === protocol &&
-        known.originalUrl === originalUrl
+        known.host === origin.host &&
+        known.protocol === origin.protocol &&
+        known.originalUrl === origin.originalUrl
       ) {
         return known
       }
@@ -47,16 +52,27 @@ export class KeyMemo {
     return undefined
   }
 
-  /** Called when a target proves worth it: at its first hit, so that a flood of URLs leaves no trace. */
+  /** Called when a target proves worth it, at its first hit: a flood of URLs leaves no trace. */
   add(target: KnownTarget): void {
-    const { url } = target
-    if (url.length > MAX_URL_LENGTH || target.known) return
-    target.known = true
-    const first = this.#targets.peek(url)
-    if (first !== undefined && chainLength(first) < MAX_CHAIN) {
-      target.next = first
+    if (target.memoized || target.url.length > MAX_URL_LENGTH) return
+    target.memoized = true
+    const first = this.#young.get(target.url)
+    if (first !== undefined && chainLength(first) < MAX_CHAIN) target.next = first
+    this.#set(target.url, target)
+  }
+
+  #revived(url: string): KnownTarget | undefined {
+    const known = this.#old.get(url)
+    if (known !== undefined) this.#set(url, known)
+    return known
+  }
+
+  #set(url: string, target: KnownTarget): void {
+    if (this.#young.size >= MAX_TARGETS) {
+      this.#old = this.#young
+      this.#young = new Map()
     }
-    this.#targets.set(url, target)
+    this.#young.set(url, target)
   }
 }
 

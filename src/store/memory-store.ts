@@ -9,7 +9,7 @@ export interface MemoryOptions {
 }
 
 /** Objects, list cell, map slot and buffer of one entry, measured (bench/memory.ts). */
-const OVERHEAD_BYTES = 1100
+const OVERHEAD_BYTES = 1300
 const FIELD_BYTES = 120
 const TAG_BYTES = 40
 
