@@ -10,8 +10,12 @@ import { OptionsReader } from './options-reader.ts'
  * The request as the functions of a route's options see it. The types of one route's parameters do
  * not reach its `config`, so `params` and `query` are open here.
  */
-// oxlint-disable-next-line typescript/no-explicit-any
-export type CacheRequest = FastifyRequest<{ Params: any; Querystring: any }>
+export type CacheRequest = Omit<FastifyRequest, 'params' | 'query'> & {
+  // oxlint-disable-next-line typescript/no-explicit-any
+  params: any
+  // oxlint-disable-next-line typescript/no-explicit-any
+  query: any
+}
 
 /** What two requests must have in common, beyond route, host, protocol, path and query. */
 export interface VaryOptions {

@@ -1,0 +1,38 @@
+import postgres from '@fastify/postgres'
+import Fastify, { type FastifyInstance } from 'fastify'
+import responseCache from 'fastify-response-cache'
+import type { PoolConfig } from 'pg'
+
+import { cityReads } from './cities/read-routes.ts'
+import { cityWrites } from './cities/write-routes.ts'
+import { countryRoutes } from './countries/routes.ts'
+import { registerDocs } from './docs.ts'
+import { serviceRoutes } from './service/routes.ts'
+
+export interface AppOptions {
+  pool: PoolConfig
+  redisUrl: string | undefined
+  logLevel: string
+}
+
+export async function buildApp({ pool, redisUrl, logLevel }: AppOptions): Promise<FastifyInstance> {
+  const app = Fastify({
+    logger: { level: logLevel },
+    // Fastify's default removes unknown fields silently; here they are the error that they are.
+    ajv: { customOptions: { removeAdditional: false } },
+  })
+  await app.register(postgres, pool)
+  // Connections that break while nobody uses them; without a listener they would end the process.
+  app.pg.pool.on('error', (error) => app.log.warn(error, 'a database connection was lost'))
+  await app.register(responseCache, {
+    namespace: 'demo',
+    defaults: { ttl: '1m' },
+    ...(redisUrl === undefined ? {} : { redis: redisUrl }),
+  })
+  await registerDocs(app)
+  await app.register(cityReads)
+  await app.register(cityWrites)
+  await app.register(countryRoutes)
+  await app.register(serviceRoutes)
+  return app
+}

@@ -1,0 +1,45 @@
+// What the documents say about the code, as far as a script can tell: the README's first snippet is the
+// compiled quickstart, links lead to files that exist, CONTRIBUTING's map names every file of src.
+import { existsSync, readFileSync, readdirSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
+
+const root = dirname(import.meta.dirname)
+/** @type {string[]} */
+const problems = []
+
+/** @param {string} path */
+function read(path) {
+  const file = join(root, path)
+  if (existsSync(file)) return readFileSync(file, 'utf8')
+  problems.push(`${path} does not exist`)
+  return ''
+}
+
+const snippet = /```ts\n([\s\S]*?)```/.exec(read('README.md'))
+if (snippet?.[1]?.trim() !== read('examples/quickstart.ts').trim()) {
+  problems.push('README.md: the first ts snippet is not examples/quickstart.ts')
+}
+
+const documents = ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md']
+if (existsSync(join(root, 'docs'))) {
+  const names = readdirSync(join(root, 'docs'), { recursive: true, encoding: 'utf8' })
+  documents.push(...names.filter((name) => name.endsWith('.md')).map((name) => join('docs', name)))
+}
+for (const document of documents) {
+  for (const [, target] of read(document).matchAll(/\]\(([^)\s#]+)(?:#[^)]*)?\)/g)) {
+    if (/^[a-z]+:/.test(target)) continue // a URL
+    if (!existsSync(join(root, dirname(document), target))) {
+      problems.push(`${document}: nothing is at ${target}`)
+    }
+  }
+}
+
+const map = read('CONTRIBUTING.md')
+const sources = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' })
+for (const source of sources.filter((name) => name.endsWith('.ts'))) {
+  const named = new RegExp(`(?<![\\w-])${basename(source).replace('.', '\\.')}`)
+  if (!named.test(map)) problems.push(`CONTRIBUTING.md: the map of src lacks src/${source}`)
+}
+
+for (const problem of problems) console.error(problem)
+process.exitCode = problems.length === 0 ? 0 : 1
