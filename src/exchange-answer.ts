@@ -5,12 +5,12 @@ import { type CapturedAnswer, EXCHANGE, type Exchange, type Fill } from './excha
 import { handlerFields } from './http/handler-fields.ts'
 import type { NotStoredReason } from './http/storability.ts'
 import { MAX_TAGS, encodeTag, tagProblem } from './invalidation/tags.ts'
-import { concludeOnWire } from './exchange-store.ts'
+import { type HeadFields, judgeOnWire, settleOnWire } from './exchange-store.ts'
 
-type Send = FastifyReply['send']
 type Serializer = (payload: unknown) => string | Uint8Array
 type WriteHead = (status: number, ...rest: unknown[]) => unknown
 type Watched = FastifyReply & { [EXCHANGE]?: Watch }
+type WatchedRaw = FastifyReply['raw'] & { [EXCHANGE]?: Watch }
 
 /** A reply as @fastify/csrf-protection decorates it. */
 interface CsrfReply {
@@ -20,10 +20,13 @@ interface CsrfReply {
 /** The methods as they were before this cache looked over their shoulder. */
 interface Watch {
   exchange: Exchange
-  send: Send
+  reply: FastifyReply
+  send: FastifyReply['send']
   serializer: (fn: Serializer | null) => FastifyReply
   /** The handler chose its own serializer, and it is being listened to. */
   ownSerializer: boolean
+  writeHead: WriteHead
+  concluded: boolean
 }
 
 /**
@@ -33,9 +36,10 @@ interface Watch {
  * and leave what is stored alone. Only requests that may fill the cache are watched.
  */
 export function watchAnswer(exchange: Exchange, reply: FastifyReply): void {
-  const watched = reply as Watched
+  const { log } = exchange.cache
   exchange.fill = {
-    fence: exchange.cache.log.position,
+    fence: log.position,
+    knownVersion: log.version,
     before: reply.getHeaders(),
     answer: undefined,
     failure: undefined,
@@ -43,27 +47,53 @@ export function watchAnswer(exchange: Exchange, reply: FastifyReply): void {
     addedTags: undefined,
     ttl: undefined,
   }
+  const raw: WatchedRaw = reply.raw
   // The methods of this very reply, whoever else has put one in front; each is called with it.
   // oxlint-disable typescript/unbound-method
-  watched[EXCHANGE] = {
+  const watch: Watch = {
     exchange,
+    reply,
     send: reply.send,
     serializer: reply.serializer as Watch['serializer'],
     ownSerializer: false,
+    writeHead: raw.writeHead as WriteHead,
+    concluded: false,
   }
+  // oxlint-enable typescript/unbound-method
+  ;(reply as Watched)[EXCHANGE] = watch
   reply.send = watchedSend
   reply.serializer = watchedSerializer as FastifyReply['serializer']
+  raw[EXCHANGE] = watch
+  raw.writeHead = watchedWriteHead as typeof raw.writeHead
   watchCsrf(exchange, reply as CsrfReply)
-  const writeHead = reply.raw.writeHead as WriteHead
-  // oxlint-enable typescript/unbound-method
-  reply.raw.writeHead = function (this: unknown, status: number, ...rest: unknown[]) {
-    reply.raw.writeHead = writeHead as typeof reply.raw.writeHead
-    return concludeOnWire(exchange, reply, {
-      status,
-      rest,
-      writeHead: () => writeHead.call(reply.raw, status, ...rest),
-    })
-  } as typeof reply.raw.writeHead
+}
+
+function watchedWriteHead(this: WatchedRaw, status: number, ...rest: unknown[]): unknown {
+  const watch = this[EXCHANGE]!
+  const { exchange, reply, writeHead } = watch
+  if (watch.concluded) return writeHead.call(this, status, ...rest)
+  watch.concluded = true
+  const entry = judgeOnWire(exchange, reply, status, headerArgument(exchange, rest))
+  let written: NotStoredReason | undefined = 'incomplete'
+  try {
+    const result = writeHead.call(this, status, ...rest)
+    written = undefined
+    return result
+  } finally {
+    settleOnWire(exchange, written ?? entry)
+  }
+}
+
+/**
+ * Fastify passes the fields as one object of its own. What a handler that writes by itself passes
+ * is the handler's, and not to be touched.
+ */
+function headerArgument({ fill }: Exchange, rest: unknown[]): HeadFields | undefined {
+  if (fill!.answer === undefined) return undefined
+  const last = rest[rest.length - 1]
+  return last !== null && typeof last === 'object' && !Array.isArray(last)
+    ? (last as HeadFields)
+    : undefined
 }
 
 function watchedSend(this: Watched, payload?: unknown): FastifyReply {

@@ -64,6 +64,8 @@ export class Exchange {
 export interface Fill {
   /** The log's position when the handler started: what it read may be as old as that. */
   readonly fence: LogPosition
+  /** The log's version at that moment: while it is the same, nothing was invalidated. */
+  readonly knownVersion: number
   /** The header section when the handler started: what hooks and plugins had made of it. */
   readonly before: Fields
   answer: CapturedAnswer | undefined

@@ -24,8 +24,13 @@ export interface CacheStatus {
   readonly message?: string
 }
 
+/** The most frequent statuses of a miss, written once. */
+export const STORED_MISS: CacheStatus = { hit: false, fwd: 'uri-miss', stored: true }
+export const STORED_STALE: CacheStatus = { hit: false, fwd: 'stale', stored: true }
+
 /** The Cache-Status field value, a structured field of one member (RFC 9211 §2). */
 export function formatCacheStatus(status: CacheStatus): string {
+  if (status === STORED_MISS) return 'fastify; fwd=uri-miss; stored'
   let text = 'fastify'
   if (status.hit) text += '; hit'
   if (status.fwd !== undefined) text += `; fwd=${status.fwd}`

@@ -46,9 +46,19 @@ const PER_MESSAGE = new Set([
 
 const PER_REQUEST_PREFIX = /^(?:x-)?rate-?limit(?:-|$)/
 
+/** Handlers use the same few names over and over. */
+const MAX_KNOWN_NAMES = 500
+const knownNames = new Map<string, boolean>()
+
 /** Whether a field that the handler set belongs to the representation and may be replayed. */
 export function isReplayable(name: string): boolean {
-  return !HOP_BY_HOP.has(name) && !PER_MESSAGE.has(name) && !PER_REQUEST_PREFIX.test(name)
+  const known = knownNames.get(name)
+  if (known !== undefined) return known
+  const replayable =
+    !HOP_BY_HOP.has(name) && !PER_MESSAGE.has(name) && !PER_REQUEST_PREFIX.test(name)
+  if (knownNames.size >= MAX_KNOWN_NAMES) knownNames.clear()
+  knownNames.set(name, replayable)
+  return replayable
 }
 
 /** The members of a comma-separated list field, lower-cased. */

@@ -1,8 +1,7 @@
 import { deltaSeconds, parseCacheControl } from './cache-control.ts'
 import { parseHttpDate } from './dates.ts'
 import type { FieldValue } from './fields.ts'
-
-type Lookup = (name: string) => FieldValue | undefined
+import type { FieldReader } from './storability.ts'
 
 export interface Freshness {
   /** Epoch milliseconds. */
@@ -32,14 +31,14 @@ export function remainingLifetime(response: Freshness, now: number): number {
  * The lifetime that the response's own fields state (RFC 9111 §4.2.1), less the age it already has;
  * undefined when they state none.
  */
-export function explicitLifetime(field: Lookup, now: number): number | undefined {
+export function explicitLifetime(field: FieldReader, now: number): number | undefined {
   const stated = statedLifetime(field, now)
   if (stated === undefined) return undefined
   const age = deltaSeconds(text(field('age')))
   return Math.max(0, stated - (age ?? 0))
 }
 
-function statedLifetime(field: Lookup, now: number): number | undefined {
+function statedLifetime(field: FieldReader, now: number): number | undefined {
   const directives = parseCacheControl(field('cache-control'))
   // RFC 9111 §5.2.2.10: s-maxage wins in a shared cache.
   for (const name of ['s-maxage', 'max-age']) {

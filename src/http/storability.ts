@@ -28,35 +28,34 @@ export type NotStoredReason =
   | 'option-failed'
   | 'unavailable'
 
-/** An answer on its way to the wire. */
-export interface Answer {
-  /** A field as the handler set it. */
-  own: (name: string) => FieldValue | undefined
-  /** A field as the client gets it: with what hooks and plugins made of it. */
-  final: (name: string) => FieldValue | undefined
-  /** The Origin of the request it answers. */
-  origin: string | undefined
-}
+/** One header section, or what several make together. */
+export type FieldReader = (name: string) => FieldValue | undefined
 
 /**
  * The first sign that this answer is for one client only, or that it cannot be told when it may be
- * used again (RFC 9111 §3, and stricter). `keyed` are the request fields that the key covers.
+ * used again (RFC 9111 §3, and stricter). `own` is what the handler set, `final` what the client
+ * gets from handler, hooks and plugins together; `keyed` are the request fields in the key.
  */
 export function privateSign(
-  { own, final, origin }: Answer,
+  own: FieldReader,
+  final: FieldReader,
   keyed: ReadonlySet<string>,
+  origin: string | undefined,
 ): NotStoredReason | undefined {
   if (final('set-cookie') !== undefined) return 'set-cookie'
   if (final('trailer') !== undefined) return 'trailer'
   const forbidden = forbiddingDirective(final('cache-control'))
   if (forbidden !== undefined) return forbidden
-  if (!varyIsKeyed(own('vary'), keyed) || variesOnCredential(final('vary'), keyed)) return 'vary'
+  const vary = final('vary')
+  if (vary !== undefined && (!varyIsKeyed(own('vary'), keyed) || variesOnCredential(vary, keyed))) {
+    return 'vary'
+  }
   if (own('content-encoding') !== undefined && !keyed.has('accept-encoding')) {
     return 'content-encoding'
   }
-  const allowed = own('access-control-allow-origin')
   // An echoed Origin is an answer to that origin alone.
-  return allowed !== undefined && allowed === origin && !keyed.has('origin') ? 'origin' : undefined
+  if (origin === undefined || keyed.has('origin')) return undefined
+  return own('access-control-allow-origin') === origin ? 'origin' : undefined
 }
 
 function forbiddingDirective(cacheControl: FieldValue | undefined): NotStoredReason | undefined {
@@ -73,7 +72,6 @@ function varyIsKeyed(vary: FieldValue | undefined, keyed: ReadonlySet<string>): 
 const CREDENTIALS = new Set(['authorization', 'cookie', 'proxy-authorization', '*'])
 
 /** A hook that varies on a credential says that the answers of this route depend on who asks. */
-function variesOnCredential(vary: FieldValue | undefined, keyed: ReadonlySet<string>): boolean {
-  if (vary === undefined) return false
+function variesOnCredential(vary: FieldValue, keyed: ReadonlySet<string>): boolean {
   return listMembers(vary).some((name) => CREDENTIALS.has(name) && !keyed.has(name))
 }
