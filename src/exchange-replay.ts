@@ -83,8 +83,8 @@ function mergedVary(own: unknown, stored: string | readonly string[]): string {
   return [...members].join(', ')
 }
 
-/** Undefined where there was neither body nor type: an empty Buffer would be given one. */
-export function bodyToSend(entry: StoredEntry): Buffer | undefined {
+/** Undefined where there was neither body nor type: an empty one would be given a type. */
+export function bodyToSend(entry: StoredEntry): string | Buffer | undefined {
   if (entry.body.length > 0) return entry.body
   return entry.headers.some(([name]) => name === 'content-type') ? entry.body : undefined
 }

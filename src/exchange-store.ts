@@ -107,7 +107,7 @@ function complete(
   const now = tiers.now()
   const ttl = answer!.ttl === 'headers' ? explicitLifetime(final, now) : answer!.ttl
   if (ttl === undefined || ttl <= 0) return 'ttl'
-  const body = toBuffer(answer!.body!, exchange.policy.maxBytes)
+  const body = ownBody(answer!.body!, exchange.policy.maxBytes)
   if (body === undefined) return 'too-big'
   const contentType = final('content-type')
   if (contentType === undefined && body.length > 0) return 'content-type'
@@ -144,13 +144,20 @@ function headersOf(
   return headers
 }
 
-/** A copy of our own: the handler may use its buffer again, and a pooled one would pin the pool. */
-function toBuffer(body: string | Uint8Array, maxBytes: number): Buffer | undefined {
-  const length = typeof body === 'string' ? Buffer.byteLength(body) : body.length
-  if (length > maxBytes) return undefined
-  const buffer = Buffer.allocUnsafeSlow(length)
-  if (typeof body === 'string') buffer.write(body)
-  else buffer.set(body)
+/**
+ * A copy of our own: the handler may use its buffer again, a pooled one would pin the pool, and a
+ * part of a long text would pin the whole of it.
+ */
+function ownBody(body: string | Uint8Array, maxBytes: number): string | Buffer | undefined {
+  if (typeof body === 'string') {
+    // A text has at least as many bytes as code units.
+    if (body.length > maxBytes) return undefined
+    const bytes = Buffer.from(body)
+    return bytes.length > maxBytes ? undefined : bytes.toString()
+  }
+  if (body.length > maxBytes) return undefined
+  const buffer = Buffer.allocUnsafeSlow(body.length)
+  buffer.set(body)
   return buffer
 }
 

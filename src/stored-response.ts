@@ -22,7 +22,8 @@ export interface StoredEntry extends LogPosition {
   readonly headers: readonly (readonly [name: string, value: string | readonly string[]])[]
   /** Fields that the handler took away from what hooks had set. */
   readonly removed: readonly string[]
-  readonly body: Buffer
+  /** As the handler gave it: hooks on a hit see a text where they see one on a miss. */
+  readonly body: string | Buffer
 }
 
 /** The epoch in the frame has a fixed width, so that a script can read it where it stands. */
@@ -47,6 +48,8 @@ interface Head {
   s: number
   h: StoredEntry['headers']
   r: readonly string[]
+  /** The body is a text. */
+  x?: 1
 }
 
 /**
@@ -54,21 +57,30 @@ interface Head {
  * the raw body. The checksum also covers the key, so a frame found under another key is damaged.
  */
 export function encodeEntry(key: string, entry: StoredEntry): Buffer {
+  const { body } = entry
   const head: Head = { t: entry.tags, s: entry.status, h: entry.headers, r: entry.removed }
+  if (typeof body === 'string') head.x = 1
   const headText = JSON.stringify(head)
   const headLength = Buffer.byteLength(headText)
-  const frame = Buffer.allocUnsafe(PRELUDE + headLength + entry.body.length)
+  const bodyLength = bodyBytes(body)
+  const frame = Buffer.allocUnsafe(PRELUDE + headLength + bodyLength)
   MAGIC.copy(frame)
   frame.write(entry.epoch, EPOCH_AT, EPOCH_LENGTH, 'latin1')
   frame.write(String(entry.seq).padStart(SEQ_LENGTH, '0'), SEQ_AT, SEQ_LENGTH, 'latin1')
   frame.writeDoubleBE(entry.storedAt, STORED_AT)
   frame.writeDoubleBE(entry.freshUntil, FRESH_AT)
   frame.writeUInt32BE(headLength, HEAD_LENGTH_AT)
-  frame.writeUInt32BE(entry.body.length, BODY_LENGTH_AT)
+  frame.writeUInt32BE(bodyLength, BODY_LENGTH_AT)
   frame.write(headText, PRELUDE, headLength, 'utf8')
-  entry.body.copy(frame, PRELUDE + headLength)
+  if (typeof body === 'string') frame.write(body, PRELUDE + headLength, bodyLength, 'utf8')
+  else body.copy(frame, PRELUDE + headLength)
   frame.writeUInt32BE(checksum(key, frame), CHECKSUM_AT)
   return frame
+}
+
+/** Length on the wire. */
+export function bodyBytes(body: string | Buffer): number {
+  return typeof body === 'string' ? Buffer.byteLength(body) : body.length
 }
 
 function checksum(key: string, frame: Buffer): number {
@@ -97,7 +109,10 @@ export function decodeEntry(key: string, frame: Buffer): StoredEntry | undefined
     status: head.s,
     headers: head.h,
     removed: head.r,
-    body: frame.subarray(PRELUDE + headLength),
+    body:
+      head.x === 1
+        ? frame.toString('utf8', PRELUDE + headLength)
+        : frame.subarray(PRELUDE + headLength),
   }
 }
 
@@ -125,7 +140,7 @@ function parseHead(text: string): Head | undefined {
 
 function isHead(value: unknown): value is Head {
   if (value === null || typeof value !== 'object') return false
-  const { t, s, h, r } = value as Partial<Record<keyof Head, unknown>>
+  const { t, s, h, r, x } = value as Partial<Record<keyof Head, unknown>>
   return (
     Array.isArray(t) &&
     t.every((tag) => typeof tag === 'string' && tag !== '') &&
@@ -134,7 +149,8 @@ function isHead(value: unknown): value is Head {
     Array.isArray(h) &&
     h.every(isField) &&
     Array.isArray(r) &&
-    r.every(isFieldName)
+    r.every(isFieldName) &&
+    (x === undefined || x === 1)
   )
 }
 

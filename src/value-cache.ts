@@ -6,7 +6,7 @@ import { MAX_TAGS, encodeTag, tagProblem } from './invalidation/tags.ts'
 import type { ResponseCache } from './response-cache.ts'
 import type { ValueStats } from './stats.ts'
 import { Cached } from './store/cached.ts'
-import type { LogPosition, StoredEntry } from './stored-response.ts'
+import { type LogPosition, type StoredEntry, bodyBytes } from './stored-response.ts'
 
 export interface ValueOptions {
   /** Lifetime; seconds when a number. @default the plugin's `defaults.ttl` */
@@ -110,8 +110,8 @@ export class ValueCache {
     return lookup.found
   }
 
-  #entry(fence: LogPosition, plan: Plan, body: Buffer): StoredEntry | undefined {
-    if (fence.epoch === '' || body.length > this.#cache.maxEntryBytes) return undefined
+  #entry(fence: LogPosition, plan: Plan, body: string): StoredEntry | undefined {
+    if (fence.epoch === '' || bodyBytes(body) > this.#cache.maxEntryBytes) return undefined
     const now = this.#cache.tiers.now()
     return {
       ...NOWHERE,
@@ -160,8 +160,8 @@ function storeKey(key: string): string {
 }
 
 /** JSON never makes an empty text, so that is how undefined is kept. */
-function encodeValue(key: string, value: unknown): Buffer {
-  if (value === undefined) return Buffer.alloc(0)
+function encodeValue(key: string, value: unknown): string {
+  if (value === undefined) return ''
   let text: string | undefined
   try {
     text = JSON.stringify(value)
@@ -169,9 +169,9 @@ function encodeValue(key: string, value: unknown): Buffer {
     throw new InvalidArgumentError(`the value of '${key}' is not JSON: ${(error as Error).message}`)
   }
   if (text === undefined) throw new InvalidArgumentError(`the value of '${key}' is not JSON`)
-  return Buffer.from(text)
+  return text
 }
 
-function decodeValue<T>(body: Buffer): T | undefined {
+function decodeValue<T>(body: string | Buffer): T | undefined {
   return body.length === 0 ? undefined : (JSON.parse(body.toString()) as T)
 }

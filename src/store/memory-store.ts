@@ -8,18 +8,24 @@ export interface MemoryOptions {
   maxEntryBytes: number
 }
 
-/** Objects, list cell, map slot and buffer of one entry, measured (bench/memory.ts). */
+/** Objects, list cell and map slot of one entry, measured (bench/memory.ts). */
 const OVERHEAD_BYTES = 1300
 const FIELD_BYTES = 120
 const TAG_BYTES = 40
 
 /** What an entry costs this process, in bytes: body, head and the objects around them. */
 export function entryBytes(key: string, entry: StoredEntry): number {
-  let bytes = OVERHEAD_BYTES + key.length + entry.body.length
+  let bytes = OVERHEAD_BYTES + key.length + heldBytes(entry.body)
   for (const tag of entry.tags) bytes += TAG_BYTES + tag.length
   for (const [name, value] of entry.headers)
     bytes += FIELD_BYTES + name.length + String(value).length
   return bytes
+}
+
+/** A text is kept with one byte per code unit, or with two when one of them needs it. */
+function heldBytes(body: string | Buffer): number {
+  if (typeof body !== 'string') return body.length
+  return Buffer.byteLength(body) === body.length ? body.length : 2 * body.length
 }
 
 /** The tier in this process: least recently used, bounded by bytes. */
@@ -69,7 +75,8 @@ export class MemoryStore {
 }
 
 /** A small buffer is a window on a big one (a pool, a socket read) that it would keep alive. */
-function ownCopy(body: Buffer): Buffer {
+function ownCopy(body: string | Buffer): string | Buffer {
+  if (typeof body === 'string') return body
   if (body.byteLength === body.buffer.byteLength) return body
   const copy = Buffer.allocUnsafeSlow(body.length)
   body.copy(copy)
