@@ -73,7 +73,9 @@ export class CacheClient {
 
   /**
    * Makes everything that carries one of the tags unusable, in all processes. When the promise has
-   * resolved, no request that starts later gets what was computed before. Rejects in bounded time
+   * resolved, no request that starts later gets what was computed before: here and on `'strict'`
+   * routes everywhere at once, on `'eventual'` ones elsewhere as soon as the log is read, at the
+   * latest after `stats().stalenessBoundMs`. Rejects in bounded time
    * with FST_RESPONSE_CACHE_INVALIDATION_PENDING when Redis does not confirm: this process has
    * forgotten anyway, and the others are told when Redis is back.
    */

@@ -5,6 +5,8 @@ export class Flight {
   readonly startedAt: number
   /** Each resolves the promise of one waiter, who goes on in a context of its own. */
   waiters: Set<(cached: Cached | undefined) => void> | undefined
+  /** An invalidation came between: those who waited may wait together for the next run. */
+  overtaken = false
   /** Set when the computation threw, for those who share errors too. */
   failure: { error: unknown } | undefined
 
@@ -86,6 +88,7 @@ export class Collapser {
     if (this.#flights.get(key) === flight) this.#flights.delete(key)
     if (outcome === 'uncacheable') this.#markHitForMiss(key, now)
     else if (this.#hitForMiss.size > 0) this.#hitForMiss.delete(key)
+    flight.overtaken = outcome === 'overtaken'
     flight.resolve(typeof outcome === 'string' ? undefined : outcome)
   }
 

@@ -7,7 +7,7 @@ import { parse } from '@lukeed/ms'
 export type Duration = number | string
 
 /** Ten years. Beyond any use, and far below where instants in milliseconds lose precision. */
-const MAX_SECONDS = 315_360_000
+const MAX_SECONDS = 315_576_000
 
 /** Seconds, or undefined when the value is not a positive, finite duration up to ten years. */
 export function seconds(value: unknown): number | undefined {

@@ -1,30 +1,21 @@
-import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyReply } from 'fastify'
 
 import { type Duration, seconds } from './durations.ts'
 import { type CapturedAnswer, EXCHANGE, type Exchange, type Fill } from './exchange.ts'
-import { handlerFields } from './http/handler-fields.ts'
-import type { NotStoredReason } from './http/storability.ts'
-import { MAX_TAGS, encodeTag, tagProblem } from './invalidation/tags.ts'
+import { captureBody, listenToOwnSerializer } from './exchange-serializer.ts'
 import { type HeadFields, judgeOnWire, settleOnWire } from './exchange-store.ts'
+import type { NotStoredReason } from './http/storability.ts'
+import { encodeTag, tagProblem } from './invalidation/tags.ts'
 
-type Serializer = (payload: unknown) => string | Uint8Array
 type WriteHead = (status: number, ...rest: unknown[]) => unknown
 type Watched = FastifyReply & { [EXCHANGE]?: Watch }
 type WatchedRaw = FastifyReply['raw'] & { [EXCHANGE]?: Watch }
-
-/** A reply as @fastify/csrf-protection decorates it. */
-interface CsrfReply {
-  generateCsrf?: (...args: unknown[]) => unknown
-}
 
 /** The methods as they were before this cache looked over their shoulder. */
 interface Watch {
   exchange: Exchange
   reply: FastifyReply
   send: FastifyReply['send']
-  serializer: (fn: Serializer | null) => FastifyReply
-  /** The handler chose its own serializer, and it is being listened to. */
-  ownSerializer: boolean
   writeHead: WriteHead
   concluded: boolean
 }
@@ -43,9 +34,6 @@ export function watchAnswer(exchange: Exchange, reply: FastifyReply): void {
     before: reply.getHeaders(),
     answer: undefined,
     failure: undefined,
-    skipReason: undefined,
-    addedTags: undefined,
-    ttl: undefined,
   }
   const raw: WatchedRaw = reply.raw
   // The methods of this very reply, whoever else has put one in front; each is called with it.
@@ -54,18 +42,22 @@ export function watchAnswer(exchange: Exchange, reply: FastifyReply): void {
     exchange,
     reply,
     send: reply.send,
-    serializer: reply.serializer as Watch['serializer'],
-    ownSerializer: false,
     writeHead: raw.writeHead as WriteHead,
     concluded: false,
   }
   // oxlint-enable typescript/unbound-method
   ;(reply as Watched)[EXCHANGE] = watch
   reply.send = watchedSend
-  reply.serializer = watchedSerializer as FastifyReply['serializer']
   raw[EXCHANGE] = watch
   raw.writeHead = watchedWriteHead as typeof raw.writeHead
-  watchCsrf(exchange, reply as CsrfReply)
+}
+
+function watchedSend(this: Watched, payload?: unknown): FastifyReply {
+  const { exchange, send } = this[EXCHANGE]!
+  const fill = exchange.fill!
+  if (fill.answer !== undefined || payload instanceof Error) fill.failure ??= 'error'
+  else captureAnswer(exchange, fill, this, payload)
+  return send.call(this, payload)
 }
 
 function watchedWriteHead(this: WatchedRaw, status: number, ...rest: unknown[]): unknown {
@@ -73,14 +65,17 @@ function watchedWriteHead(this: WatchedRaw, status: number, ...rest: unknown[]):
   const { exchange, reply, writeHead } = watch
   if (watch.concluded) return writeHead.call(this, status, ...rest)
   watch.concluded = true
-  const entry = judgeOnWire(exchange, reply, status, headerArgument(exchange, rest))
-  let written: NotStoredReason | undefined = 'incomplete'
+  const headers = headerArgument(exchange, rest)
+  let entry = judgeOnWire(exchange, reply, status, headers)
   try {
-    const result = writeHead.call(this, status, ...rest)
-    written = undefined
-    return result
+    return writeHead.call(this, status, ...rest)
+  } catch (error) {
+    // A field that a hook made invalid: Fastify answers with an error next, with these fields.
+    if (headers !== undefined) delete headers['cache-status']
+    entry = 'incomplete'
+    throw error
   } finally {
-    settleOnWire(exchange, written ?? entry)
+    settleOnWire(exchange, entry)
   }
 }
 
@@ -96,75 +91,6 @@ function headerArgument({ fill }: Exchange, rest: unknown[]): HeadFields | undef
     : undefined
 }
 
-function watchedSend(this: Watched, payload?: unknown): FastifyReply {
-  const { exchange, send } = this[EXCHANGE]!
-  const fill = exchange.fill!
-  if (fill.answer !== undefined || payload instanceof Error) fill.failure ??= 'error'
-  else captureAnswer(exchange, fill, this, payload)
-  return send.call(this, payload)
-}
-
-/** A serializer of the handler's own makes the bytes, also from a string. */
-function watchedSerializer(this: Watched, serializer: Serializer): FastifyReply {
-  const watch = this[EXCHANGE]!
-  watch.ownSerializer = true
-  return watch.serializer.call(this, (payload) => {
-    const body = serializer(payload)
-    const answer = watch.exchange.fill!.answer
-    if (answer !== undefined) answer.body = body
-    return body
-  })
-}
-
-/**
- * The preSerialization step: the bytes that Fastify is about to make of an object are the ones to
- * store, so its serializer is called once, through ours, with the payload as the last hook left it.
- */
-export function listenToSerializer(request: FastifyRequest, reply: FastifyReply): void {
-  const watch = (reply as Watched)[EXCHANGE]
-  const answer = request[EXCHANGE]?.fill?.answer
-  if (watch === undefined || answer === undefined || watch.ownSerializer) return
-  watch.serializer.call(reply, (payload) => {
-    watch.serializer.call(reply, null)
-    const body = serializeAsFastify(reply, payload)
-    answer.body = body
-    return body
-  })
-}
-
-function serializeAsFastify(reply: FastifyReply, payload: unknown): string {
-  const { statusCode } = reply
-  for (const status of [String(statusCode), `${String(statusCode)[0]}xx`, 'default']) {
-    const serializer = reply.getSerializationFunction(status) as unknown
-    if (typeof serializer === 'function') break
-    // `reply.serialize` does not know of response schemas by media type.
-    if (serializer) return serializeByMediaType(reply, serializer as SerializersByType, payload)
-  }
-  return reply.serialize(payload) as string
-}
-
-type SerializersByType = Record<string, ((payload: unknown) => string) | undefined>
-
-function serializeByMediaType(
-  reply: FastifyReply,
-  serializers: SerializersByType,
-  payload: unknown,
-): string {
-  const mediaType = String(reply.getHeader('content-type')).split(';', 1)[0]!.trim().toLowerCase()
-  const serializer = serializers[mediaType] ?? serializers['*/*']
-  return serializer ? serializer(payload) : JSON.stringify(payload)
-}
-
-/** A token in a page belongs to the session it was made for, whether or not a cookie goes with it. */
-function watchCsrf(exchange: Exchange, reply: CsrfReply): void {
-  const { generateCsrf } = reply
-  if (generateCsrf === undefined) return
-  reply.generateCsrf = function (this: unknown, ...args: unknown[]) {
-    exchange.fill!.failure ??= 'csrf-token'
-    return generateCsrf.apply(reply, args)
-  }
-}
-
 function captureAnswer(
   exchange: Exchange,
   fill: Fill,
@@ -173,18 +99,23 @@ function captureAnswer(
 ): void {
   const answer: CapturedAnswer = {
     status: reply.statusCode,
-    fields: handlerFields(fill.before, reply.getHeaders()),
+    fields: undefined,
     tags: exchange.policy.encodedTags,
     ttl: undefined,
     body: undefined,
+    complete: false,
   }
   fill.answer = answer
   if (fill.failure !== undefined) return
   if (!exchange.policy.statuses.has(answer.status)) fill.failure = 'status'
   else if (isStream(payload)) fill.failure = 'stream'
   else {
-    answer.body = bodyOf(payload)
     fill.failure = askOptions(exchange, reply, payload, answer)
+    // The type that Fastify completes after this it completes on a hit as well, from the same body.
+    if (payload === undefined || typeof payload === 'string' || ArrayBuffer.isView(payload)) {
+      captureBody(fill, reply, bytesOf(payload))
+    }
+    if (typeof payload === 'string') listenToOwnSerializer(fill, reply)
   }
 }
 
@@ -195,15 +126,9 @@ function isStream(payload: unknown): boolean {
   return Object.prototype.toString.call(payload) === '[object Response]'
 }
 
-/** The bytes, where the handler gave them; undefined where a serializer has yet to make them. */
-function bodyOf(payload: unknown): string | Uint8Array | undefined {
-  if (payload === undefined) return ''
-  if (typeof payload === 'string') return payload
-  if (payload === null || typeof payload !== 'object') return undefined
-  if (ArrayBuffer.isView(payload)) {
-    return Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength)
-  }
-  return undefined
+function bytesOf(payload: string | ArrayBufferView | undefined): string | Uint8Array | undefined {
+  if (payload === undefined || typeof payload === 'string') return payload
+  return Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength)
 }
 
 /** The route's own functions; one that fails keeps the answer out of the cache and nothing else. */
@@ -213,14 +138,13 @@ function askOptions(
   payload: unknown,
   answer: CapturedAnswer,
 ): NotStoredReason | undefined {
-  const { policy, cache, fill } = exchange
+  const { policy, cache } = exchange
   try {
     const storable: unknown = policy.storable?.(reply.request, reply, payload)
     if (policy.storable && storable !== true) return 'skipped'
-    answer.ttl = fill!.ttl ?? lifetime(exchange, reply, payload)
-    if (answer.ttl === undefined) return 'ttl'
-    answer.tags = allTags(exchange, reply, payload)
-    return answer.tags.length > MAX_TAGS ? 'too-many-tags' : undefined
+    answer.ttl = lifetime(exchange, reply, payload)
+    answer.tags = optionTags(exchange, reply, payload)
+    return undefined
   } catch (error) {
     cache.trouble.report('route option', error as Error)
     return 'option-failed'
@@ -240,18 +164,15 @@ function lifetime(
   return seconds(duration) ?? failOption('ttl', `returned ${String(duration)}`)
 }
 
-function allTags(exchange: Exchange, reply: FastifyReply, payload: unknown): readonly string[] {
-  const { policy } = exchange
-  const addedTags = exchange.fill!.addedTags
-  if (typeof policy.tags !== 'function' && addedTags === undefined) return policy.encodedTags
-  const tags = new Set(policy.encodedTags)
-  if (typeof policy.tags === 'function') {
-    const computed: unknown = policy.tags(reply.request, reply, payload)
-    if (!Array.isArray(computed)) failOption('tags', 'did not return a list')
-    for (const tag of computed as unknown[]) tags.add(checkedTag(tag))
-  }
-  for (const tag of addedTags ?? []) tags.add(tag)
-  return [...tags]
+function optionTags(
+  { policy }: Exchange,
+  reply: FastifyReply,
+  payload: unknown,
+): readonly string[] {
+  if (typeof policy.tags !== 'function') return policy.encodedTags
+  const computed: unknown = policy.tags(reply.request, reply, payload)
+  if (!Array.isArray(computed)) failOption('tags', 'did not return a list')
+  return (computed as unknown[]).map(checkedTag)
 }
 
 function checkedTag(tag: unknown): string {

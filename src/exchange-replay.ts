@@ -76,15 +76,11 @@ function applyHead(reply: FastifyReply, entry: StoredEntry, fields: Rendered['fi
   reply.code(entry.status).headers(fields)
   if (own !== undefined) reply.header('vary', mergedVary(own, vary!))
   for (const name of entry.removed) reply.removeHeader(name)
+  // A serializer that a hook has set would be applied to a text that is serialized already.
+  if (typeof entry.body === 'string') reply.serializer(null as never)
 }
 
 function mergedVary(own: unknown, stored: string | readonly string[]): string {
   const members = new Set([...listMembers(own as string), ...listMembers(stored)])
   return [...members].join(', ')
-}
-
-/** Undefined where there was neither body nor type: an empty one would be given a type. */
-export function bodyToSend(entry: StoredEntry): string | Buffer | undefined {
-  if (entry.body.length > 0) return entry.body
-  return entry.headers.some(([name]) => name === 'content-type') ? entry.body : undefined
 }

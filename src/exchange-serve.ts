@@ -3,7 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Flight } from './collapser.ts'
 import { EXCHANGE, type Exchange, identify, tellStatus } from './exchange.ts'
 import { watchAnswer } from './exchange-answer.ts'
-import { bodyToSend, replay, replayCollapsed } from './exchange-replay.ts'
+import { replay, replayCollapsed } from './exchange-replay.ts'
 import { release } from './exchange-store.ts'
 import type { Cached } from './store/cached.ts'
 import type { Lookup } from './store/tiered-cache.ts'
@@ -34,7 +34,7 @@ export function serve(request: FastifyRequest, reply: FastifyReply, handler: Han
 }
 
 function sendNow(reply: FastifyReply, cached: Cached): undefined {
-  reply.send(bodyToSend(cached.entry))
+  reply.send(cached.entry.body)
 }
 
 function goAround(exchange: Exchange, reply: FastifyReply, handler: Handler): unknown {
@@ -54,7 +54,7 @@ async function headFromTiers(
   const { found } = noteStale(exchange, await lookUp(exchange))
   if (found !== undefined && !reply.sent) {
     replay(exchange, reply, found, exchange.cache.tiers.now())
-    return bodyToSend(found.entry)
+    return found.entry.body
   }
   return settled(reply, forwardHead(exchange, reply, handler))
 }
@@ -82,11 +82,12 @@ function collapse(
   handler: Handler,
   lookup: Lookup | undefined,
 ): unknown {
-  const { cache, policy, key, arrivedAt } = exchange
+  const { cache, policy, key } = exchange
   if (policy.coalesce !== false) {
-    const flight = cache.collapser.join(key, arrivedAt, policy.coalesce)
+    const now = cache.tiers.now()
+    const flight = cache.collapser.join(key, now, policy.coalesce)
     if (flight !== undefined) return follow(exchange, reply, handler, flight)
-    exchange.flight = cache.collapser.lead(key, arrivedAt, policy.coalesce)
+    exchange.flight = cache.collapser.lead(key, now, policy.coalesce)
   }
   if (lookup !== undefined) return forward(exchange, reply, handler)
   return lookThenForward(exchange, reply, handler)
@@ -95,7 +96,16 @@ function collapse(
 /** Runs the handler and watches its answer. */
 function forward(exchange: Exchange, reply: FastifyReply, handler: Handler): unknown {
   watchAnswer(exchange, reply)
-  return handler()
+  const result = handler()
+  if (exchange.flight !== undefined && result instanceof Promise) {
+    const giveUp = (): void => {
+      // The client is gone and the handler had nothing to say: then Fastify sends nothing at all.
+      if (reply.raw.destroyed || reply.request.raw.aborted) release(exchange, 'overtaken')
+    }
+    // A step later, so that whatever Fastify does with the result comes first.
+    result.then(giveUp, giveUp)
+  }
+  return result
 }
 
 async function lookThenForward(
@@ -108,7 +118,7 @@ async function lookThenForward(
   if (reply.sent) return release(exchange, 'overtaken')
   if (found !== undefined) {
     replay(exchange, reply, found, exchange.cache.tiers.now())
-    return bodyToSend(found.entry)
+    return found.entry.body
   }
   return settled(reply, forward(exchange, reply, handler))
 }
@@ -136,9 +146,25 @@ async function follow(
     // What the other request found in a store is a hit for this one too.
     if (cached.tier !== 'handler') replay(exchange, reply, cached, cache.tiers.now())
     else replayCollapsed(exchange, reply, cached, cache.tiers.now())
-    return bodyToSend(cached.entry)
+    return cached.entry.body
+  }
+  if (mayWaitAgain(exchange, cached, flight)) {
+    return settled(reply, collapse(exchange, reply, handler, undefined))
   }
   return settled(reply, forward(exchange, reply, handler))
+}
+
+/**
+ * An invalidation made the other's result useless, for one or for all: the next run may be shared
+ * again, as long as the wait is within its bound. An uncacheable one is no reason to wait twice.
+ */
+function mayWaitAgain(
+  { cache, policy, arrivedAt }: Exchange,
+  cached: unknown,
+  flight: Flight,
+): boolean {
+  if (cached === undefined && !flight.overtaken) return false
+  return cache.tiers.now() - arrivedAt < (policy.coalesce as number)
 }
 
 /**

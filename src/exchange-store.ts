@@ -1,11 +1,19 @@
 import type { FastifyReply } from 'fastify'
 
 import type { Outcome } from './collapser.ts'
-import { type CapturedAnswer, type Exchange, targetTags, tellStatus } from './exchange.ts'
+import { targetTags } from './exchange-target.ts'
+import {
+  type CacheNotes,
+  type CapturedAnswer,
+  type Exchange,
+  NOTES,
+  tellStatus,
+} from './exchange.ts'
 import { type CacheStatus, STORED_MISS, STORED_STALE } from './http/cache-status.ts'
 import type { FieldValue } from './http/fields.ts'
 import { explicitLifetime } from './http/freshness.ts'
 import { type FieldReader, type NotStoredReason, privateSign } from './http/storability.ts'
+import { MAX_TAGS, TARGET_TAGS } from './invalidation/tags.ts'
 import { Cached } from './store/cached.ts'
 import type { StoredEntry } from './stored-response.ts'
 
@@ -25,12 +33,19 @@ export function judgeOnWire(
   const final: FieldReader = (name) =>
     (headers?.[name] ?? reply.raw.getHeader(name)) as FieldValue | undefined
   const entry = judge(exchange, reply, status, final)
-  const verdict = conclude(exchange, entry)
+  const verdict = conclude(exchange, entry, reply.request[NOTES])
   const set = (name: string, value: string): void => {
     if (headers === undefined) reply.raw.setHeader(name, value)
     else headers[name] = value
   }
-  tellStatus(exchange.cache, verdict, set)
+  const upstream = final('cache-status')
+  tellStatus(exchange.cache, verdict, (name, value) =>
+    // RFC 9211 §2: each cache on the way adds its member at the end.
+    set(
+      name,
+      name === 'cache-status' && upstream !== undefined ? `${String(upstream)}, ${value}` : value,
+    ),
+  )
   const { clientCacheControl } = exchange.policy
   if (clientCacheControl && verdict.stored && final('cache-control') === undefined) {
     set('cache-control', clientCacheControl)
@@ -48,14 +63,18 @@ export function settleOnWire(exchange: Exchange, entry: StoredEntry | NotStoredR
   if (exchange.flight !== undefined) release(exchange, new Cached(entry, 'handler'))
 }
 
-function conclude(exchange: Exchange, entry: StoredEntry | NotStoredReason): CacheStatus {
-  const { fwd, fill } = exchange
+function conclude(
+  exchange: Exchange,
+  entry: StoredEntry | NotStoredReason,
+  notes: CacheNotes | undefined,
+): CacheStatus {
+  const { fwd } = exchange
   // Without a position in the log an entry can be shared with those who wait, and not be kept.
   const reason = typeof entry === 'string' ? entry : entry.epoch === '' ? 'unavailable' : undefined
   if (reason === undefined) {
     return exchange.conclude(fwd === 'stale' ? STORED_STALE : STORED_MISS)
   }
-  const message = reason === 'skipped' ? fill!.skipReason : undefined
+  const message = reason === 'skipped' ? notes?.skip?.reason : undefined
   return exchange.conclude({
     hit: false,
     fwd,
@@ -69,7 +88,7 @@ export function release(exchange: Exchange, outcome: Outcome): void {
   const { flight, cache } = exchange
   if (flight === undefined) return
   exchange.flight = undefined
-  cache.collapser.settle(exchange.key, flight, outcome, exchange.arrivedAt)
+  cache.collapser.settle(exchange.key, flight, outcome, cache.tiers.now())
 }
 
 /** The entry to store, or the reason why there is none. */
@@ -83,7 +102,9 @@ function judge(
   const { answer, failure } = exchange.fill!
   if (reply.request.is404) return 'not-found-handler'
   if (failure !== undefined) return failure
-  if (answer?.body === undefined) return 'incomplete'
+  if (exchange.hasToken) return 'csrf-token'
+  if (reply.request[NOTES]?.skip !== undefined) return 'skipped'
+  if (!answer?.complete) return 'incomplete'
   // A 304 of an etag hook answers this client; what the handler said is still a response.
   if (status !== 304 && !policy.statuses.has(status)) return 'status'
   if (answer.fields === undefined) return 'fields'
@@ -105,57 +126,53 @@ function complete(
   const { tiers, log } = exchange.cache
   const { answer, knownVersion } = exchange.fill!
   const now = tiers.now()
-  const ttl = answer!.ttl === 'headers' ? explicitLifetime(final, now) : answer!.ttl
+  const notes = reply.request[NOTES]
+  const stated = notes?.ttl ?? answer!.ttl
+  const ttl = stated === 'headers' ? explicitLifetime(final, now) : stated
   if (ttl === undefined || ttl <= 0) return 'ttl'
-  const body = ownBody(answer!.body!, exchange.policy.maxBytes)
-  if (body === undefined) return 'too-big'
-  const contentType = final('content-type')
-  if (contentType === undefined && body.length > 0) return 'content-type'
+  if (bodyLength(answer!.body) > exchange.policy.maxBytes) return 'too-big'
+  const tags = allTags(exchange, answer!, notes)
+  if (tags.length > MAX_TAGS + TARGET_TAGS) return 'too-many-tags'
   const entry: StoredEntry = {
     epoch: exchange.fill!.fence.epoch,
     seq: exchange.fill!.fence.seq,
-    tags: allTags(exchange, answer!),
+    tags,
     storedAt: now,
     freshUntil: now + ttl * 1000,
     status: answer!.status,
-    headers: headersOf(answer!, contentType),
+    headers: answer!.fields!.set,
     removed: answer!.fields!.removed,
-    body,
+    body: ownBody(answer!.body),
   }
+  if (!tiers.hasRoom(exchange.key, entry)) return 'too-big'
   if (carriesNonce(reply, entry)) return 'nonce'
   // Nothing at all was invalidated while the handler ran: then these tags were not either.
   return log.version === knownVersion || log.allows(entry) ? entry : 'invalidated'
 }
 
-function allTags({ target }: Exchange, answer: CapturedAnswer): string[] {
+/** Hooks may add tags until the very end. */
+function allTags(
+  { target }: Exchange,
+  answer: CapturedAnswer,
+  notes: CacheNotes | undefined,
+): readonly string[] {
   const tags = targetTags(target!)
   for (const tag of answer.tags) tags.push(tag)
-  return tags
+  if (notes?.tags === undefined) return tags
+  return [...new Set([...tags, ...notes.tags])]
 }
 
-/** Fastify completes the content type after the handler's answer, so the final one is kept. */
-function headersOf(
-  { fields }: CapturedAnswer,
-  contentType: FieldValue | undefined,
-): [string, string | string[]][] {
-  const headers: [string, string | string[]][] = []
-  if (contentType !== undefined) headers.push(['content-type', String(contentType)])
-  for (const pair of fields!.set) if (pair[0] !== 'content-type') headers.push(pair)
-  return headers
+function bodyLength(body: string | Uint8Array | undefined): number {
+  return typeof body === 'string' ? Buffer.byteLength(body) : (body?.length ?? 0)
 }
 
 /**
  * A copy of our own: the handler may use its buffer again, a pooled one would pin the pool, and a
  * part of a long text would pin the whole of it.
  */
-function ownBody(body: string | Uint8Array, maxBytes: number): string | Buffer | undefined {
-  if (typeof body === 'string') {
-    // A text has at least as many bytes as code units.
-    if (body.length > maxBytes) return undefined
-    const bytes = Buffer.from(body)
-    return bytes.length > maxBytes ? undefined : bytes.toString()
-  }
-  if (body.length > maxBytes) return undefined
+function ownBody(body: string | Uint8Array | undefined): string | Buffer | undefined {
+  if (body === undefined) return undefined
+  if (typeof body === 'string') return Buffer.from(body).toString()
   const buffer = Buffer.allocUnsafeSlow(body.length)
   buffer.set(body)
   return buffer
@@ -169,6 +186,6 @@ function carriesNonce(reply: FastifyReply, { body, headers }: StoredEntry): bool
     (nonce) =>
       typeof nonce === 'string' &&
       nonce !== '' &&
-      (body.includes(nonce) || headers.some(([, value]) => String(value).includes(nonce))),
+      (body?.includes(nonce) || headers.some(([, value]) => String(value).includes(nonce))),
   )
 }

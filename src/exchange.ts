@@ -1,7 +1,8 @@
 import type { FastifyRequest } from 'fastify'
 
 import type { Flight } from './collapser.ts'
-import { canonicalTarget, primaryKey, variantKey } from './http/cache-key.ts'
+import { RESPONSE_KEY, findTarget } from './exchange-target.ts'
+import { variantKey } from './http/cache-key.ts'
 import {
   type CacheStatus,
   type ForwardReason,
@@ -18,14 +19,17 @@ import type { Policy } from './policy.ts'
 import type { ResponseCache } from './response-cache.ts'
 import type { LogPosition } from './stored-response.ts'
 import { countStatus } from './telemetry.ts'
-import { exactTag, pathTag } from './url-tags.ts'
 
 /** Where a request keeps its exchange; state on the route would not survive `callNotFound()`. */
 export const EXCHANGE: unique symbol = Symbol('fastify-response-cache.exchange')
 
+/** Where a request keeps what was said of its answer, perhaps before there is an exchange. */
+export const NOTES: unique symbol = Symbol('fastify-response-cache.notes')
+
 declare module 'fastify' {
   interface FastifyRequest {
     [EXCHANGE]?: Exchange
+    [NOTES]?: CacheNotes
   }
 }
 
@@ -43,6 +47,8 @@ export class Exchange {
   /** Why a handler would have to run. */
   fwd: ForwardReason = 'uri-miss'
   flight: Flight | undefined = undefined
+  /** A CSRF token was made for this request. */
+  hasToken = false
   /** What the handler says of its answer, if it runs for the cache. */
   fill: Fill | undefined = undefined
 
@@ -70,22 +76,28 @@ export interface Fill {
   readonly before: Fields
   answer: CapturedAnswer | undefined
   failure: NotStoredReason | undefined
-  skipReason: string | undefined
-  addedTags: string[] | undefined
-  ttl: number | undefined
+}
+
+/** What hooks and the handler say of the answer through `reply.cache…()`, from the first hook on. */
+export interface CacheNotes {
+  /** Encoded. */
+  tags?: string[]
+  /** Seconds. */
+  ttl?: number
+  skip?: { reason: string | undefined }
 }
 
 /** What the handler answered, before any hook saw it. */
 export interface CapturedAnswer {
   readonly status: number
-  readonly fields: HandlerFields | undefined
+  fields: HandlerFields | undefined
   tags: readonly string[]
   ttl: number | 'headers' | undefined
+  /** Undefined where the handler sent nothing. */
   body: string | Uint8Array | undefined
+  /** The bytes are there; for an object only once it is serialized. */
+  complete: boolean
 }
-
-/** In front of the keys of responses; values of the cache client have another. */
-const RESPONSE_KEY = 'r:'
 
 /** The onRequest step: eligibility by what the request itself says, and its key. Answers nothing. */
 export function openExchange(
@@ -99,9 +111,8 @@ export function openExchange(
     exchange.bypass = 'method'
     return exchange
   }
-  const fields = request.headers
-  if (hasBody(fields)) exchange.bypass = 'request-body'
-  else if (!policy.public && policy.vary.by === undefined) {
+  exchange.bypass = oddRequest(request.headers)
+  if (exchange.bypass === undefined && !policy.public && policy.vary.by === undefined) {
     exchange.bypass = credentialReason(exchange, request)
   }
   if (exchange.bypass === undefined) exchange.target = findTarget(cache, policy, request)
@@ -117,39 +128,12 @@ function credentialReason(exchange: Exchange, request: FastifyRequest): string |
   return socket?.authorized === true ? 'client-certificate' : undefined
 }
 
-function hasBody(fields: FastifyRequest['headers']): boolean {
-  if (fields['transfer-encoding'] !== undefined) return true
+/** What makes a GET more than a question for a page. */
+function oddRequest(fields: FastifyRequest['headers']): string | undefined {
+  if (fields.upgrade !== undefined) return 'upgrade'
+  if (fields['transfer-encoding'] !== undefined) return 'request-body'
   const length = fields['content-length']
-  return length !== undefined && length !== '0'
-}
-
-function findTarget(cache: ResponseCache, policy: Policy, request: FastifyRequest): KnownTarget {
-  const url = request.raw.url!
-  const known = cache.memo.find(url, policy, request)
-  if (known !== undefined) return known
-  const { host, protocol, originalUrl } = request
-  const canonical = canonicalTarget(url, request.query, policy.counts)
-  const key =
-    RESPONSE_KEY + primaryKey(policy.identity, { host, protocol, url, originalUrl }, canonical)
-  return {
-    policy,
-    host,
-    protocol,
-    url,
-    originalUrl,
-    canonical,
-    key,
-    memoized: false,
-    next: undefined,
-  }
-}
-
-/** The tags that every response of a target carries. */
-export function targetTags({ policy, url, originalUrl, canonical }: KnownTarget): string[] {
-  const tags = [policy.routeTag, pathTag(url), exactTag(canonical)]
-  // A rewritten URL can be invalidated under the name that clients know, with all its queries.
-  if (originalUrl !== url) tags.push(pathTag(originalUrl))
-  return tags
+  return length !== undefined && length !== '0' ? 'request-body' : undefined
 }
 
 /**

@@ -12,10 +12,12 @@ export interface Origin {
 export interface KnownTarget extends Origin {
   readonly policy: Policy
   readonly url: string
+  /** The query as the parser and early hooks have left it; undefined when it cannot be compared. */
+  readonly query: Record<string, unknown> | undefined
   /** Path and query, as the key has them. */
   readonly canonical: string
   readonly key: string
-  /** It was put into the memo. */
+  /** It was put into the memo, or must not be. */
   memoized: boolean
   /** Another origin or policy with the same URL. */
   next: KnownTarget | undefined

@@ -1,6 +1,9 @@
 import { DURATION_HELP, seconds } from './durations.ts'
 import { InvalidOptionError } from './errors.ts'
 
+/** The longest a timer can wait. */
+export const MAX_TIMER_MS: number = 2 ** 31 - 1
+
 /** Reads one object of options. Every complaint names the place, the option, the value and the fix. */
 export class OptionsReader {
   readonly #where: string
@@ -69,11 +72,22 @@ export class OptionsReader {
     return this.fail(name, values.map((known) => `'${known}'`).join(' or '))
   }
 
-  integer(name: string, minimum: number): number | undefined {
+  integer(
+    name: string,
+    minimum: number,
+    maximum: number = Number.MAX_SAFE_INTEGER,
+  ): number | undefined {
     const value = this.#values[name]
     if (value === undefined) return undefined
-    if (Number.isSafeInteger(value) && (value as number) >= minimum) return value as number
-    return this.fail(name, `a whole number of at least ${minimum}`)
+    if (
+      Number.isSafeInteger(value) &&
+      (value as number) >= minimum &&
+      (value as number) <= maximum
+    ) {
+      return value as number
+    }
+    const range = maximum < Number.MAX_SAFE_INTEGER ? ` and at most ${maximum}` : ''
+    return this.fail(name, `a whole number of at least ${minimum}${range}`)
   }
 
   strings(name: string): string[] | undefined {

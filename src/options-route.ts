@@ -3,8 +3,9 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Duration } from './durations.ts'
 import { InvalidOptionError } from './errors.ts'
 import type { QueryFilter } from './http/query.ts'
-import { tagProblem } from './invalidation/tags.ts'
-import { OptionsReader } from './options-reader.ts'
+import { MAX_TAGS, tagProblem } from './invalidation/tags.ts'
+import { isFieldName, isFieldValue } from './http/fields.ts'
+import { MAX_TIMER_MS, OptionsReader } from './options-reader.ts'
 
 /**
  * The request as the functions of a route's options see it. The types of one route's parameters do
@@ -154,10 +155,16 @@ export function checkRouteOptions(
     strict: reader.oneOf('consistency', ['eventual', 'strict']) === 'strict',
     coalesce: checkCoalesce(reader),
     bypass: reader.function<NonNullable<RouteCacheOptions['bypass']>>('bypass'),
-    clientCacheControl: reader.text('clientCacheControl'),
+    clientCacheControl: checkClientCacheControl(reader),
     maxBytes: reader.integer('maxBytes', 1) ?? maxEntryBytes,
     storable: reader.function<NonNullable<RouteCacheOptions['storable']>>('storable'),
   }
+}
+
+function checkClientCacheControl(reader: OptionsReader): string | undefined {
+  const value = reader.text('clientCacheControl')
+  if (value === undefined || isFieldValue(value)) return value
+  return reader.fail('clientCacheControl', "a header value such as 'public, max-age=60'")
 }
 
 function checkTtl(reader: OptionsReader): CheckedRouteOptions['ttl'] {
@@ -175,6 +182,11 @@ function checkTags<Name extends 'tags' | 'invalidates'>(
   const tags = reader.strings(name)
   const problem = tags?.map(tagProblem).find((each) => each !== undefined)
   if (problem !== undefined) throw new InvalidOptionError(`${reader.path(name)}: ${problem}`)
+  if (tags !== undefined && tags.length > MAX_TAGS) {
+    throw new InvalidOptionError(
+      `${reader.path(name)} has ${tags.length} tags; ${MAX_TAGS} is the most`,
+    )
+  }
   return tags
 }
 
@@ -184,8 +196,13 @@ function checkVary(reader: OptionsReader): CheckedRouteOptions['vary'] {
   const only = query?.strings('only')
   const ignore = query?.strings('ignore')
   if (only && ignore) query!.fail('ignore', 'left out when `only` is given')
+  const headers = (vary?.strings('headers') ?? []).map((name) => name.toLowerCase()).sort()
+  // A field name, and not `*`, which is the end of all caching.
+  if (headers.some((name) => !isFieldName(name) || name === '*')) {
+    vary!.fail('headers', 'a list of header names')
+  }
   return {
-    headers: (vary?.strings('headers') ?? []).map((name) => name.toLowerCase()).sort(),
+    headers,
     cookies: [...(vary?.strings('cookies') ?? [])].sort(),
     query: only ? { only } : ignore ? { ignore } : undefined,
     by: vary?.function<NonNullable<VaryOptions['by']>>('by'),
@@ -204,7 +221,7 @@ function checkStatuses(reader: OptionsReader): CheckedRouteOptions['statuses'] {
   for (const name of names) {
     const status = Number(name)
     // 206 is a part, 304 a statement about a stored response: neither is a response of its own.
-    if (!(status >= 200 && status <= 599) || status === 206 || status === 304) {
+    if (!/^[2-5]\d\d$/.test(name) || status === 206 || status === 304) {
       throw new InvalidOptionError(
         `${inner.path(name)} is not a status that can be stored; use 200 to 599 without 206 and 304`,
       )
@@ -220,5 +237,5 @@ function checkCoalesce(reader: OptionsReader): number | false {
   if (value === undefined || value === true) return DEFAULT_MAX_WAIT_MS
   if (value === false) return false
   const inner = reader.object('coalesce', ['maxWaitMs'])
-  return inner?.integer('maxWaitMs', 1) ?? DEFAULT_MAX_WAIT_MS
+  return inner?.integer('maxWaitMs', 1, MAX_TIMER_MS) ?? DEFAULT_MAX_WAIT_MS
 }

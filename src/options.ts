@@ -4,7 +4,7 @@ import type { RedisOptions } from 'ioredis'
 import { InvalidOptionError } from './errors.ts'
 import { CREDENTIAL_FIELDS } from './http/credentials.ts'
 import { isFieldName } from './http/fields.ts'
-import { OptionsReader } from './options-reader.ts'
+import { MAX_TIMER_MS, OptionsReader } from './options-reader.ts'
 import type { RouteCacheOptions } from './options-route.ts'
 import type { BreakerOptions, RedisClient } from './store/redis-guard.ts'
 
@@ -41,7 +41,7 @@ export interface ResponseCacheOptions {
    * @default ['x-api-key', 'x-auth-token']
    */
   credentialHeaders?: readonly string[]
-  /** How long one request waits for Redis before it goes without. @default 250 */
+  /** How long one operation on Redis may take before the request goes on without. @default 250 */
   deadlineMs?: number
   /**
    * After this many timeouts or lost connections in a row Redis is left alone, and tried again with
@@ -49,7 +49,7 @@ export interface ResponseCacheOptions {
    */
   breaker?: Partial<BreakerOptions> | false
   /**
-   * `true`: Cache-Status (RFC 9211). `'x-cache'`: that, and X-Cache: HIT, MISS, STALE or BYPASS.
+   * `true`: Cache-Status (RFC 9211). `'x-cache'`: that, and X-Cache: HIT, MISS or BYPASS.
    * @default true
    */
   statusHeader?: boolean | 'x-cache'
@@ -74,6 +74,8 @@ export interface CheckedOptions {
   xCache: boolean
   onError: ResponseCacheOptions['onError']
   decorateAs: string
+  /** It was said once that stale windows are not used yet. */
+  staleWindowsNoted?: boolean
 }
 
 const WHERE = 'fastify-response-cache'
@@ -101,7 +103,7 @@ export function checkOptions(options: ResponseCacheOptions, app: FastifyInstance
     defaults: checkDefaults(reader),
     global: reader.flag('global') ?? false,
     credentialHeaders: checkCredentialHeaders(reader),
-    deadlineMs: reader.integer('deadlineMs', 1) ?? 250,
+    deadlineMs: reader.integer('deadlineMs', 1, MAX_TIMER_MS) ?? 250,
     breaker: checkBreaker(reader),
     statusHeader: statusHeader !== false,
     xCache: statusHeader === 'x-cache',
@@ -167,9 +169,12 @@ function checkMemory(reader: OptionsReader, withRedis: boolean): CheckedOptions[
 }
 
 function checkDefaults(reader: OptionsReader): RouteCacheOptions {
-  const defaults = (reader.value('defaults') ?? {}) as RouteCacheOptions
+  const defaults: unknown = reader.value('defaults') ?? {}
+  if (reader.value('defaults') === null || typeof defaults !== 'object') {
+    reader.fail('defaults', 'an object of route options')
+  }
   const consistency = reader.oneOf('consistency', ['eventual', 'strict'])
-  return consistency === undefined ? defaults : { consistency, ...defaults }
+  return consistency === undefined ? (defaults as RouteCacheOptions) : { consistency, ...defaults }
 }
 
 function checkCredentialHeaders(reader: OptionsReader): readonly string[] {

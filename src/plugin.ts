@@ -17,7 +17,7 @@ import {
   isRedisClient,
 } from './options.ts'
 import { checkRouteOptions } from './options-route.ts'
-import { warnOfMissedRoutes } from './missed-routes.ts'
+import { missedRouteWarner } from './missed-routes.ts'
 import { replyDecorators } from './reply-decorators.ts'
 import { ResponseCache } from './response-cache.ts'
 import { attachRoutes } from './routes.ts'
@@ -33,6 +33,7 @@ const MAX_TABLE_TAGS = 100_000
 /** Registers the response cache. See ResponseCacheOptions. */
 export const plugin: FastifyPluginAsync<ResponseCacheOptions> = async (app, options) => {
   const checked = checkOptions(options, app)
+  const hadRoutes = !app.printRoutes().includes('(empty tree)')
   checkRouteOptions('fastify-response-cache.defaults', checked.defaults, checked.maxEntryBytes)
   if (Object.hasOwn(app, checked.decorateAs)) {
     throw new InvalidOptionError(
@@ -58,15 +59,8 @@ export const plugin: FastifyPluginAsync<ResponseCacheOptions> = async (app, opti
   decorate(app)
   attachRoutes(app, cache, checked)
   app.addHook('onReady', () => cache.log.start())
-  const stopWatching = warnOfMissedRoutes(
-    log,
-    (server) => (server as Record<string, unknown>)[checked.decorateAs] === client,
-    (request) => EXCHANGE in request,
-  )
-  app.addHook('onClose', () => {
-    stopWatching()
-    return client.close()
-  })
+  app.addHook('onClose', () => client.close())
+  if (hadRoutes) warnOfMissedRoutes(app, log)
 }
 
 async function openGuard(
@@ -121,6 +115,15 @@ function buildTiers(
 function defaultTtl({ defaults }: CheckedOptions): Duration | undefined {
   const { ttl } = defaults
   return typeof ttl === 'number' || (typeof ttl === 'string' && ttl !== 'headers') ? ttl : undefined
+}
+
+/** Only where it can have happened: every hook of an instance costs all its routes. */
+function warnOfMissedRoutes(app: FastifyInstance, log: Logger): void {
+  const warn = missedRouteWarner(log)
+  app.addHook('preHandler', (request, _reply, done) => {
+    warn(request, EXCHANGE in request)
+    done()
+  })
 }
 
 /** Shared by all registrations: what they do is decided by the exchange of the request. */

@@ -44,15 +44,20 @@ export function compilePolicy(
   return {
     ...options,
     route: route.url,
-    identity: routeIdentity({ format: FRAME_FORMAT, ...route, vary }),
+    identity: routeIdentity({ format: FRAME_FORMAT, ...route, url: withoutSlash(route.url), vary }),
     routeTag: encodeTag('route', route.url),
     encodedTags:
       typeof options.tags === 'function' ? [] : options.tags.map((tag) => encodeTag('tag', tag)),
     counts: compileQueryFilter(query),
-    filterId: JSON.stringify(query ?? null),
+    filterId: query === undefined ? '' : JSON.stringify(query),
     hasVariants: headers.length > 0 || cookies.length > 0 || by !== undefined,
     keyedFields,
     keyed: { headers: keyedFields, cookies: new Set(cookies) },
     stats,
   }
+}
+
+/** `/api` and `/api/` may be one route with two paths, and the path is part of the key anyway. */
+function withoutSlash(url: string): string {
+  return url.length > 1 && url.endsWith('/') ? url.slice(0, -1) : url
 }

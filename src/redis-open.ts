@@ -28,6 +28,11 @@ export async function openRedis(
   onError: (error: Error) => void,
 ): Promise<Redis> {
   const namespace = `fastify-response-cache:${name}`
+  let closing = false
+  app.addHook('preClose', (done) => {
+    closing = true
+    done()
+  })
   let client: Redis | undefined
   const given = typeof redis === 'string' ? { url: redis } : redis
   const options = { ...OWN_OPTIONS, ...given, namespace } as FastifyRedisPluginOptions
@@ -39,20 +44,21 @@ export async function openRedis(
         if (error) onError(error)
         resolve()
       })
-      client = (scope.redis as unknown as Record<string, Redis>)[namespace]
-      client?.on('error', onError)
+      client = (scope.redis as unknown as Record<string, Redis> | undefined)?.[namespace]
+      // At once: a wrong password or an unknown host makes that plugin quit the client.
+      if (client === undefined) resolve()
+      else supervise(client, onError, () => closing)
     })
   })
   if (client === undefined) throw new Error('@fastify/redis did not open a client')
-  return supervise(client)
+  return client
 }
 
-/** Makes closing bounded, and brings a client back that gave up (a wrong password, since corrected). */
-function supervise(client: Redis): Redis {
-  let closing = false
+/** Makes quitting bounded and quiet, and brings a client back that gave up while it is needed. */
+function supervise(client: Redis, onError: (error: Error) => void, isClosing: () => boolean): void {
+  client.on('error', onError)
   const quit = client.quit.bind(client)
   client.quit = async () => {
-    closing = true
     if (client.status === 'ready') {
       const late = new Promise((resolve) => setTimeout(resolve, QUIT_MS).unref())
       await Promise.race([quit().catch(() => {}), late])
@@ -61,10 +67,9 @@ function supervise(client: Redis): Redis {
     return 'OK'
   }
   client.on('end', () => {
-    if (closing) return
+    if (isClosing()) return
     setTimeout(() => {
-      if (!closing && client.status === 'end') client.connect().catch(() => {})
+      if (!isClosing() && client.status === 'end') client.connect().catch(() => {})
     }, REVIVE_MS).unref()
   })
-  return client
 }

@@ -2,7 +2,7 @@ import type { FastifyReply } from 'fastify'
 
 import { type Duration, DURATION_HELP, seconds } from './durations.ts'
 import { InvalidArgumentError } from './errors.ts'
-import { EXCHANGE } from './exchange.ts'
+import { type CacheNotes, NOTES } from './exchange.ts'
 import { encodeTag, tagProblem } from './invalidation/tags.ts'
 
 /** What a handler can say about the answer it is making. Without effect where nothing is stored. */
@@ -19,12 +19,13 @@ const MAX_REASON_LENGTH = 100
 
 export const replyDecorators: ThisType<FastifyReply> & CacheReply = {
   cacheTags(...tags) {
-    const fill = this.request[EXCHANGE]?.fill
-    for (const tag of tags) {
+    const encoded = tags.map((tag) => {
       const problem = tagProblem(tag)
       if (problem !== undefined) throw new InvalidArgumentError(`reply.cacheTags: ${problem}`)
-      if (fill !== undefined) (fill.addedTags ??= []).push(encodeTag('tag', tag))
-    }
+      return encodeTag('tag', tag)
+    })
+    const notes = notesOf(this)
+    notes.tags = notes.tags === undefined ? encoded : [...notes.tags, ...encoded]
     return this
   },
 
@@ -33,17 +34,16 @@ export const replyDecorators: ThisType<FastifyReply> & CacheReply = {
     if (length === undefined) {
       throw new InvalidArgumentError(`reply.cacheTtl takes ${DURATION_HELP}`)
     }
-    const fill = this.request[EXCHANGE]?.fill
-    if (fill !== undefined) fill.ttl = length
+    notesOf(this).ttl = length
     return this
   },
 
   cacheSkip(reason) {
-    const fill = this.request[EXCHANGE]?.fill
-    if (fill !== undefined) {
-      fill.failure ??= 'skipped'
-      fill.skipReason = reason?.slice(0, MAX_REASON_LENGTH)
-    }
+    notesOf(this).skip ??= { reason: reason?.slice(0, MAX_REASON_LENGTH) }
     return this
   },
+}
+
+function notesOf({ request }: FastifyReply): CacheNotes {
+  return (request[NOTES] ??= {})
 }

@@ -50,8 +50,8 @@ export class ResponseCache {
   }
 
   /** The distinct ways in which routes read a query into the key. */
-  get queryFilters(): Iterable<QueryPredicate | undefined> {
-    return this.#filters.values()
+  get queryFilters(): Iterable<[id: string, counts: QueryPredicate | undefined]> {
+    return this.#filters
   }
 
   statsOf(route: string): RouteStats {

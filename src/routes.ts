@@ -2,7 +2,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from
 
 import { InvalidOptionError } from './errors.ts'
 import { EXCHANGE, openExchange } from './exchange.ts'
-import { listenToSerializer } from './exchange-answer.ts'
+import { listenToSerializer } from './exchange-serializer.ts'
 import { serve } from './exchange-serve.ts'
 import { encodeTag, tagProblem } from './invalidation/tags.ts'
 import type { CheckedOptions } from './options.ts'
@@ -46,7 +46,8 @@ function optionsOf(route: CachedRoute, checked: CheckedOptions): RouteCacheOptio
   const own = config[checked.decorateAs] ?? config['cache']
   if (own === false) return undefined
   if (own === undefined) {
-    return checked.global && methodsOf(route).includes('GET') ? checked.defaults : undefined
+    const reads = methodsOf(route).some((method) => method === 'GET' || method === 'HEAD')
+    return checked.global && reads ? checked.defaults : undefined
   }
   if (own === true) return checked.defaults
   if (own === null || typeof own !== 'object') {
@@ -97,7 +98,8 @@ function compile(
       `${where} has no effect: only GET is cached; use invalidates on routes that write`,
     )
   }
-  if (own.staleWindows && methods.includes('GET')) {
+  if (own.staleWindows && methods.includes('GET') && !checked.staleWindowsNoted) {
+    checked.staleWindowsNoted = true
     cache.trouble.note(
       `${where}: this version revalidates in the foreground; the stale windows wait`,
     )
@@ -128,8 +130,10 @@ function attach(route: CachedRoute, attachment: Attachment): void {
   route.handler = function (this: FastifyInstance, request, reply) {
     return serve(request, reply, () => handler.call(this, request, reply))
   }
-  route.onRequest = prepended(route.onRequest, (request, _reply, done) => {
-    request[EXCHANGE] = openExchange(attachment.cache, attachment.policy, request)
+  route.onRequest = prepended(route.onRequest, (request, reply, done) => {
+    const exchange = openExchange(attachment.cache, attachment.policy, request)
+    request[EXCHANGE] = exchange
+    watchCsrf(reply)
     done()
   })
   route.preSerialization = appended(route.preSerialization, (request, reply, _payload, done) => {
@@ -142,6 +146,23 @@ function attach(route: CachedRoute, attachment: Attachment): void {
     if (fill !== undefined) fill.failure = 'error'
     done()
   })
+}
+
+/** A reply as @fastify/csrf-protection decorates it. */
+interface CsrfReply {
+  request: FastifyRequest
+  generateCsrf?: (...args: unknown[]) => unknown
+}
+
+/** A token belongs to the session it was made for, whether or not a cookie goes with it. */
+function watchCsrf(decorated: object): void {
+  const reply = decorated as CsrfReply
+  const { generateCsrf, request } = reply
+  if (generateCsrf === undefined) return
+  reply.generateCsrf = function (...args) {
+    request[EXCHANGE]!.hasToken = true
+    return generateCsrf.apply(reply, args)
+  }
 }
 
 function appended<Hook>(hooks: Hook | Hook[] | undefined, hook: NoInfer<Hook>): Hook[] {

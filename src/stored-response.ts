@@ -22,8 +22,11 @@ export interface StoredEntry extends LogPosition {
   readonly headers: readonly (readonly [name: string, value: string | readonly string[]])[]
   /** Fields that the handler took away from what hooks had set. */
   readonly removed: readonly string[]
-  /** As the handler gave it: hooks on a hit see a text where they see one on a miss. */
-  readonly body: string | Buffer
+  /**
+   * As the handler gave it: hooks on a hit see a text where they see one on a miss, and nothing
+   * where the handler sent nothing.
+   */
+  readonly body: string | Buffer | undefined
 }
 
 /** The epoch in the frame has a fixed width, so that a script can read it where it stands. */
@@ -48,8 +51,8 @@ interface Head {
   s: number
   h: StoredEntry['headers']
   r: readonly string[]
-  /** The body is a text. */
-  x?: 1
+  /** The body is a text (1), or there is none (2). */
+  x?: 1 | 2
 }
 
 /**
@@ -59,7 +62,7 @@ interface Head {
 export function encodeEntry(key: string, entry: StoredEntry): Buffer {
   const { body } = entry
   const head: Head = { t: entry.tags, s: entry.status, h: entry.headers, r: entry.removed }
-  if (typeof body === 'string') head.x = 1
+  if (!(body instanceof Buffer)) head.x = body === undefined ? 2 : 1
   const headText = JSON.stringify(head)
   const headLength = Buffer.byteLength(headText)
   const bodyLength = bodyBytes(body)
@@ -73,14 +76,14 @@ export function encodeEntry(key: string, entry: StoredEntry): Buffer {
   frame.writeUInt32BE(bodyLength, BODY_LENGTH_AT)
   frame.write(headText, PRELUDE, headLength, 'utf8')
   if (typeof body === 'string') frame.write(body, PRELUDE + headLength, bodyLength, 'utf8')
-  else body.copy(frame, PRELUDE + headLength)
+  else body?.copy(frame, PRELUDE + headLength)
   frame.writeUInt32BE(checksum(key, frame), CHECKSUM_AT)
   return frame
 }
 
 /** Length on the wire. */
-export function bodyBytes(body: string | Buffer): number {
-  return typeof body === 'string' ? Buffer.byteLength(body) : body.length
+export function bodyBytes(body: StoredEntry['body']): number {
+  return typeof body === 'string' ? Buffer.byteLength(body) : (body?.length ?? 0)
 }
 
 function checksum(key: string, frame: Buffer): number {
@@ -98,6 +101,7 @@ export function decodeEntry(key: string, frame: Buffer): StoredEntry | undefined
   const storedAt = frame.readDoubleBE(STORED_AT)
   const freshUntil = frame.readDoubleBE(FRESH_AT)
   if (!/^\d+$/.test(seqText) || !(storedAt > 0) || !(freshUntil >= storedAt)) return undefined
+  if (!Number.isFinite(freshUntil)) return undefined
   const head = parseHead(frame.toString('utf8', PRELUDE, PRELUDE + headLength))
   if (head === undefined) return undefined
   return {
@@ -109,11 +113,13 @@ export function decodeEntry(key: string, frame: Buffer): StoredEntry | undefined
     status: head.s,
     headers: head.h,
     removed: head.r,
-    body:
-      head.x === 1
-        ? frame.toString('utf8', PRELUDE + headLength)
-        : frame.subarray(PRELUDE + headLength),
+    body: bodyIn(frame.subarray(PRELUDE + headLength), head.x),
   }
+}
+
+function bodyIn(bytes: Buffer, kind: Head['x']): StoredEntry['body'] {
+  if (kind === undefined) return bytes
+  return kind === 1 ? bytes.toString() : undefined
 }
 
 /** A hot entry is read again and again: the head that was parsed and checked before is found here. */
@@ -150,9 +156,11 @@ function isHead(value: unknown): value is Head {
     h.every(isField) &&
     Array.isArray(r) &&
     r.every(isFieldName) &&
-    (x === undefined || x === 1)
+    BODY_KINDS.has(x)
   )
 }
+
+const BODY_KINDS = new Set<unknown>([undefined, 1, 2] satisfies Head['x'][])
 
 function isField(pair: unknown): boolean {
   if (!Array.isArray(pair) || pair.length !== 2) return false

@@ -48,7 +48,7 @@ export class ValueCache {
       // Copies in other processes go first; what is stored now carries a position after that.
       await this.#cache.invalidate({ tags: [keyTag(key)], mode: 'purge' })
     } catch (error) {
-      this.#cache.trouble.report('set', error as Error)
+      this.#cache.trouble.report('cache.set', error as Error)
       return false
     }
     const entry = this.#entry(this.#cache.log.position, plan, body)
@@ -131,10 +131,8 @@ export class ValueCache {
     const tags = options.tags ?? []
     const problem = tags.map(tagProblem).find((each) => each !== undefined)
     if (problem !== undefined) throw new InvalidArgumentError(`the tags of '${key}': ${problem}`)
-    if (tags.length >= MAX_TAGS) {
-      throw new InvalidArgumentError(
-        `'${key}' has ${tags.length} tags; ${MAX_TAGS - 1} is the most`,
-      )
+    if (tags.length > MAX_TAGS) {
+      throw new InvalidArgumentError(`'${key}' has ${tags.length} tags; ${MAX_TAGS} is the most`)
     }
     return { ttl, tags: [keyTag(key), ...tags.map((tag) => encodeTag('tag', tag))] }
   }
@@ -172,6 +170,6 @@ function encodeValue(key: string, value: unknown): string {
   return text
 }
 
-function decodeValue<T>(body: string | Buffer): T | undefined {
-  return body.length === 0 ? undefined : (JSON.parse(body.toString()) as T)
+function decodeValue<T>(body: StoredEntry['body']): T | undefined {
+  return body === undefined || body.length === 0 ? undefined : (JSON.parse(body.toString()) as T)
 }

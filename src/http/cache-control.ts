@@ -4,7 +4,7 @@ import type { FieldValue } from './fields.ts'
 export type CacheControl = ReadonlyMap<string, string | true>
 
 // token [ "=" ( token / quoted-string ) ], with the odd spaces that real senders put in.
-const DIRECTIVE = /\s*([^\s,;="]+)\s*(?:=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]*)))?\s*/y
+const DIRECTIVE = /\s*([^\s,;="]+)\s*(?:=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,;"]*)))?\s*/y
 
 /**
  * Parses leniently towards restriction: what cannot be read is skipped up to the next comma, a
@@ -30,8 +30,9 @@ function parse(text: string): CacheControl {
       add(directives, match[1]!.toLowerCase(), argument)
       at = DIRECTIVE.lastIndex
     }
-    const comma = text.indexOf(',', at)
-    at = comma === -1 ? text.length : comma + 1
+    // Some senders write semicolons; what follows one may well be `private`.
+    while (at < text.length && text[at] !== ',' && text[at] !== ';') at++
+    at++
   }
   return directives
 }

@@ -70,6 +70,16 @@ export function routeIdentity(parts: {
   ])
 }
 
+/** Values that have no text, such as functions, are told apart by the order in which they appear. */
+const ordinals = new WeakMap<object, number>()
+let lastOrdinal = 0
+
 function constraintText(value: unknown): string {
-  return value instanceof RegExp ? `/${value.source}/${value.flags}` : (JSON.stringify(value) ?? '')
+  if (value instanceof RegExp) return `/${value.source}/${value.flags}`
+  if (value === null || (typeof value !== 'object' && typeof value !== 'function')) {
+    return `${typeof value}:${String(value)}`
+  }
+  let ordinal = ordinals.get(value)
+  if (ordinal === undefined) ordinals.set(value, (ordinal = ++lastOrdinal))
+  return `#${ordinal}`
 }

@@ -43,7 +43,9 @@ export function cookiePairs(field: string | string[]): [name: string, value: str
     const equals = part.indexOf('=')
     const name = (equals === -1 ? part : part.slice(0, equals)).trim()
     if (name === '' && equals === -1) continue
-    pairs.push([name, equals === -1 ? '' : part.slice(equals + 1).trim()])
+    // Cookie parsers skip a pair without an equals sign; it is no cookie with an empty value.
+    if (equals === -1) pairs.push(['', name])
+    else pairs.push([name, part.slice(equals + 1).trim()])
   }
   return pairs
 }

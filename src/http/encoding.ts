@@ -16,5 +16,7 @@ export function encodeParts(parts: readonly (string | undefined)[]): string {
 
 /** sha256 in base64url, 43 characters: an attacker who chooses the input cannot make two collide. */
 export function digest(encoded: string): string {
+  // A lone surrogate is lost in UTF-8, and with it the difference between two texts.
+  if (!encoded.isWellFormed()) return hash('sha256', Buffer.from(encoded, 'utf16le'), 'base64url')
   return hash('sha256', encoded, 'base64url')
 }

@@ -50,7 +50,7 @@ function statedLifetime(field: FieldReader, now: number): number | undefined {
   // RFC 9111 §5.3: an invalid date, `0` above all, is in the past.
   if (expiresAt === undefined) return 0
   const date = parseHttpDate(text(field('date')) ?? '', now)
-  return Math.max(0, Math.floor((expiresAt - (date ?? now)) / 1000))
+  return Math.max(0, (expiresAt - (date ?? now)) / 1000)
 }
 
 function text(value: FieldValue | undefined): string | undefined {

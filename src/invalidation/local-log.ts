@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 
+import { ClosedError } from '../errors.ts'
 import { EPOCH_LENGTH, type LogPosition } from '../stored-response.ts'
 import { type Fenced, LogTable } from './log-table.ts'
 import type { Invalidation, InvalidationLog, LogState } from './log.ts'
@@ -12,6 +13,7 @@ export function newEpoch(): string {
 export class LocalLog implements InvalidationLog {
   position: LogPosition = { epoch: newEpoch(), seq: 0 }
   readonly #table: LogTable
+  #closed = false
 
   constructor(maxTags: number) {
     this.#table = new LogTable(maxTags)
@@ -34,6 +36,7 @@ export class LocalLog implements InvalidationLog {
   }
 
   invalidate({ tags }: Invalidation): Promise<void> {
+    if (this.#closed) return Promise.reject(new ClosedError('an invalidation'))
     const seq = this.position.seq + 1
     this.position = { epoch: this.position.epoch, seq }
     if (tags === 'all') this.#table.raiseFloor(seq)
@@ -58,6 +61,7 @@ export class LocalLog implements InvalidationLog {
   }
 
   close(): Promise<void> {
+    this.#closed = true
     return Promise.resolve()
   }
 }

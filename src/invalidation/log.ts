@@ -2,8 +2,9 @@ import type { LogPosition } from '../stored-response.ts'
 import type { Fenced } from './log-table.ts'
 
 /**
- * What an invalidation leaves. `'expire'`: unusable for answers (RFC 9111 §4.4), kept for validators.
- * `'purge'`: nothing is kept.
+ * What an invalidation leaves. `'expire'`: unusable for answers (RFC 9111 §4.4), though validators
+ * could still be made of it. `'purge'`: nothing. No answer is made of either, so both act alike as
+ * long as this version makes no conditional requests.
  */
 export type InvalidationMode = 'expire' | 'purge'
 

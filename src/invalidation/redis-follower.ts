@@ -125,6 +125,10 @@ export class RedisFollower {
     await within(PATIENCE_MS, ensureConnected(this.#connection))
     const sentAt = performance.now()
     const [epoch, seq, lastId] = (await this.#open()) as [string, string, string]
+    if (epoch === this.position.epoch && Number(seq) < this.position.seq) {
+      await this.#giveUp(epoch)
+      throw new Error('the log lost its end in a failover; everything is invalid now')
+    }
     const tags = await this.#scanTags()
     const [currentEpoch, floor] = await within(
       PATIENCE_MS,
@@ -228,10 +232,7 @@ export class RedisFollower {
     const [epoch, seq] = await within(PATIENCE_MS, this.#connection.mget(keys.epoch, keys.seq))
     if (epoch !== this.position.epoch || seq == null) return false
     if (Number(seq) < this.position.seq) {
-      await within(
-        PATIENCE_MS,
-        runScript(this.#connection, this.scripts.renew, controlKeyList(keys), [epoch]),
-      )
+      await this.#giveUp(epoch)
       return false
     }
     // Named by the check before this one and not in the stream that was read since: records are gone.
@@ -240,6 +241,12 @@ export class RedisFollower {
     this.expect(this.#checkedSeq, sentAt)
     if (sentAt - this.#ttlRefreshedAt > REFRESH_TTL_MS) await this.#refreshTtl(sentAt)
     return true
+  }
+
+  /** The clock went backwards: what was invalidated after its present position is unknown. */
+  async #giveUp(epoch: string): Promise<void> {
+    const keys = controlKeyList(this.#options.keys)
+    await within(PATIENCE_MS, runScript(this.#connection, this.scripts.renew, keys, [epoch]))
   }
 
   async #refreshTtl(now: number): Promise<void> {

@@ -12,8 +12,11 @@ const MAX_PLAIN_LENGTH = 64
 /** The longest tag that is accepted, in UTF-16 code units. */
 export const MAX_TAG_LENGTH = 1024
 
-/** The most tags one response or value may carry. More is not stored, because less is not safe. */
+/** The most tags a response or value may be given. More is not stored, because less is not safe. */
 export const MAX_TAGS = 256
+
+/** Tags that a response carries for its route, its path, its URL and the URL before a rewrite. */
+export const TARGET_TAGS = 4
 
 export function encodeTag(kind: keyof typeof KINDS, value: string): string {
   return value.length <= MAX_PLAIN_LENGTH

@@ -23,8 +23,8 @@ export function entryBytes(key: string, entry: StoredEntry): number {
 }
 
 /** A text is kept with one byte per code unit, or with two when one of them needs it. */
-function heldBytes(body: string | Buffer): number {
-  if (typeof body !== 'string') return body.length
+function heldBytes(body: StoredEntry['body']): number {
+  if (typeof body !== 'string') return body?.length ?? 0
   return Buffer.byteLength(body) === body.length ? body.length : 2 * body.length
 }
 
@@ -44,6 +44,10 @@ export class MemoryStore {
 
   get bytes(): number {
     return this.#entries.calculatedSize
+  }
+
+  hasRoom(key: string, entry: StoredEntry): boolean {
+    return entryBytes(key, entry) <= this.#maxEntryBytes
   }
 
   get(key: string): Cached | undefined {
@@ -75,8 +79,8 @@ export class MemoryStore {
 }
 
 /** A small buffer is a window on a big one (a pool, a socket read) that it would keep alive. */
-function ownCopy(body: string | Buffer): string | Buffer {
-  if (typeof body === 'string') return body
+function ownCopy(body: StoredEntry['body']): StoredEntry['body'] {
+  if (!(body instanceof Buffer)) return body
   if (body.byteLength === body.buffer.byteLength) return body
   const copy = Buffer.allocUnsafeSlow(body.length)
   body.copy(copy)

@@ -83,6 +83,11 @@ export class TieredCache {
     return true
   }
 
+  /** Whether any tier would take the entry. */
+  hasRoom(key: string, entry: StoredEntry): boolean {
+    return this.redis !== undefined || this.memory!.hasRoom(key, entry)
+  }
+
   /** Stores in both tiers; the returned promise tells when Redis has it, and never rejects. */
   store(key: string, entry: StoredEntry): Promise<boolean> {
     this.memory?.set(key, entry)

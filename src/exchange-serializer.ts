@@ -1,0 +1,101 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+
+import { EXCHANGE, type Fill } from './exchange.ts'
+import { handlerFields } from './http/handler-fields.ts'
+
+type Serializer = (payload: unknown) => string | Uint8Array
+type SerializersByType = Record<string, ((payload: unknown) => string) | undefined>
+
+/** The body is there, and with it the header section as handler and serialization have left it. */
+export function captureBody(
+  fill: Fill,
+  reply: FastifyReply,
+  body: string | Uint8Array | undefined,
+): void {
+  const answer = fill.answer!
+  answer.body = body
+  answer.complete = true
+  answer.fields = handlerFields(fill.before, reply.getHeaders())
+}
+
+/** A hit is sent as a text or bytes, and such are never without a type. */
+function captureSerialized(fill: Fill, reply: FastifyReply, body: string | Uint8Array): void {
+  captureBody(fill, reply, body)
+  if (!reply.hasHeader('content-type')) fill.failure ??= 'content-type'
+}
+
+/**
+ * The preSerialization step: the bytes that Fastify is about to make of an object are the ones to
+ * store, so its serializer is called once, through ours, with the payload as the last hook left it.
+ */
+export function listenToSerializer(request: FastifyRequest, reply: FastifyReply): void {
+  const fill = request[EXCHANGE]?.fill
+  if (fill?.answer === undefined || fill.failure !== undefined) return
+  const own = ownSerializer(reply)
+  setSerializer(reply, (payload) => {
+    // As before, so that whatever serializes again (an error answer) is left alone.
+    setSerializer(reply, own)
+    const body = own === null ? serializeAsFastify(reply, payload) : own(payload)
+    captureSerialized(fill, reply, body)
+    return body
+  })
+}
+
+/** A serializer that handler or hook chose with `reply.serializer()` makes bytes even of a text. */
+export function listenToOwnSerializer(fill: Fill, reply: FastifyReply): void {
+  const own = ownSerializer(reply)
+  if (own === null) return
+  setSerializer(reply, (payload) => {
+    setSerializer(reply, own)
+    const body = own(payload)
+    captureSerialized(fill, reply, body)
+    return body
+  })
+}
+
+function setSerializer(reply: FastifyReply, serializer: Serializer | null): void {
+  // Null is what a reply has that nobody gave a serializer.
+  reply.serializer(serializer as (payload: unknown) => string)
+}
+
+let serializerSymbol: symbol | undefined
+
+/**
+ * What `reply.serializer()` was given. Fastify offers no way to ask, so this looks for the field
+ * under its description; without it no answer is captured, and so none is stored.
+ */
+function ownSerializer(reply: FastifyReply): Serializer | null {
+  serializerSymbol ??= Object.getOwnPropertySymbols(reply).find(
+    (symbol) => symbol.description === 'fastify.reply.serializer',
+  )
+  const own: unknown = serializerSymbol && (reply as never)[serializerSymbol]
+  if (own === null || typeof own === 'function') return own as Serializer | null
+  throw new Error('this version of Fastify keeps reply.serializer() where it cannot be seen')
+}
+
+/** As `reply` would have done it by itself. */
+function serializeAsFastify(reply: FastifyReply, payload: unknown): string {
+  const byType = serializersByType(reply)
+  if (byType === undefined) return reply.serialize(payload) as string
+  try {
+    // A serializer of the application (setReplySerializer) goes before all schemas.
+    return reply.serialize(payload) as string
+  } catch (error) {
+    // Without one, `reply.serialize` calls the schemas by media type as if they were a function.
+    if (!(error instanceof TypeError) || !error.message.endsWith('is not a function')) throw error
+    const mediaType = String(reply.getHeader('content-type')).split(';', 1)[0]!.trim().toLowerCase()
+    const serializer = byType[mediaType] ?? byType['*/*']
+    return serializer ? serializer(payload) : JSON.stringify(payload)
+  }
+}
+
+/** The response schemas of this status, when they are told apart by media type. */
+function serializersByType(reply: FastifyReply): SerializersByType | undefined {
+  const status = String(reply.statusCode)
+  for (const name of [status, `${status[0]}xx`, 'default']) {
+    const serializer = reply.getSerializationFunction(name) as unknown
+    if (typeof serializer === 'function') return undefined
+    if (serializer) return serializer as SerializersByType
+  }
+  return undefined
+}

@@ -1,0 +1,80 @@
+import type { FastifyRequest } from 'fastify'
+
+import { canonicalTarget, primaryKey, splitTarget } from './http/cache-key.ts'
+import { encodePart } from './http/encoding.ts'
+import type { KnownTarget } from './key-memo.ts'
+import type { Policy } from './policy.ts'
+import type { ResponseCache } from './response-cache.ts'
+import { exactTag, originForm, pathTag } from './url-tags.ts'
+
+/** In front of the keys of responses; values of the cache client have another. */
+export const RESPONSE_KEY = 'r:'
+
+/** The request target with its key: remembered, or worked out. */
+export function findTarget(
+  cache: ResponseCache,
+  policy: Policy,
+  request: FastifyRequest,
+): KnownTarget {
+  const url = request.raw.url!
+  const known = cache.memo.find(url, policy, request)
+  if (known !== undefined && sameQuery(known.query!, request.query)) return known
+  const { host, protocol, originalUrl } = request
+  const canonical = canonicalTarget(url, request.query, policy.counts)
+  const key =
+    RESPONSE_KEY + primaryKey(policy.identity, { host, protocol, url, originalUrl }, canonical)
+  const query = flatCopy(request.query)
+  return {
+    policy,
+    host,
+    protocol,
+    url,
+    originalUrl,
+    query,
+    canonical,
+    key,
+    memoized: query === undefined,
+    next: undefined,
+  }
+}
+
+type FlatQuery = Record<string, unknown>
+
+/** A query of texts alone, as it is before validation changes it; undefined for any other. */
+function flatCopy(query: unknown): FlatQuery | undefined {
+  if (query === null || typeof query !== 'object') return undefined
+  const copy = Object.create(null) as FlatQuery
+  for (const name in query) {
+    const value = (query as FlatQuery)[name]
+    if (typeof value !== 'string') return undefined
+    copy[name] = value
+  }
+  return copy
+}
+
+/** A hook may have changed what the URL says, and for this request in another way. */
+function sameQuery(known: FlatQuery, query: unknown): boolean {
+  if (query === null || typeof query !== 'object') return false
+  for (const name in known) if (known[name] !== (query as FlatQuery)[name]) return false
+  for (const name in query) if (known[name] === undefined) return false
+  return true
+}
+
+/** The tags that every response of a target carries. */
+export function targetTags({ policy, url, originalUrl, canonical }: KnownTarget): string[] {
+  const path = originForm(url)
+  const tags = [
+    policy.routeTag,
+    pathTag(path),
+    exactTag(path === url ? canonical : withPath(path, url, canonical), policy.filterId),
+  ]
+  // A rewritten URL can be invalidated under the name that clients know, with all its queries.
+  if (originalUrl !== url) tags.push(pathTag(originForm(originalUrl)))
+  return tags
+}
+
+/** A target in absolute form is a key of its own, and is invalidated under its path all the same. */
+function withPath(path: string, url: string, canonical: string): string {
+  const query = canonical.slice(encodePart(splitTarget(url).path).length)
+  return encodePart(splitTarget(path).path) + query
+}
