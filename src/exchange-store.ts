@@ -13,7 +13,7 @@ import { type CacheStatus, STORED_MISS, STORED_STALE } from './http/cache-status
 import type { FieldValue } from './http/fields.ts'
 import { explicitLifetime } from './http/freshness.ts'
 import { type FieldReader, type NotStoredReason, privateSign } from './http/storability.ts'
-import { MAX_TAGS, TARGET_TAGS } from './invalidation/tags.ts'
+import { MAX_TAGS } from './invalidation/tags.ts'
 import { Cached } from './store/cached.ts'
 import type { StoredEntry } from './stored-response.ts'
 
@@ -132,7 +132,7 @@ function complete(
   if (ttl === undefined || ttl <= 0) return 'ttl'
   if (bodyLength(answer!.body) > exchange.policy.maxBytes) return 'too-big'
   const tags = allTags(exchange, answer!, notes)
-  if (tags.length > MAX_TAGS + TARGET_TAGS) return 'too-many-tags'
+  if (tags === undefined) return 'too-many-tags'
   const entry: StoredEntry = {
     epoch: exchange.fill!.fence.epoch,
     seq: exchange.fill!.fence.seq,
@@ -155,11 +155,12 @@ function allTags(
   { target }: Exchange,
   answer: CapturedAnswer,
   notes: CacheNotes | undefined,
-): readonly string[] {
+): readonly string[] | undefined {
+  const own = notes?.tags ? [...new Set([...answer.tags, ...notes.tags])] : answer.tags
+  if (own.length > MAX_TAGS) return undefined
   const tags = targetTags(target!)
-  for (const tag of answer.tags) tags.push(tag)
-  if (notes?.tags === undefined) return tags
-  return [...new Set([...tags, ...notes.tags])]
+  for (const tag of own) tags.push(tag)
+  return tags
 }
 
 function bodyLength(body: string | Uint8Array | undefined): number {

@@ -38,26 +38,27 @@ export function findTarget(
   }
 }
 
-type FlatQuery = Record<string, unknown>
-
-/** A query of texts alone, as it is before validation changes it; undefined for any other. */
-function flatCopy(query: unknown): FlatQuery | undefined {
+/** Names and values of a query of texts alone, before validation changes it; undefined for others. */
+function flatCopy(query: unknown): string[] | undefined {
   if (query === null || typeof query !== 'object') return undefined
-  const copy = Object.create(null) as FlatQuery
+  const pairs: string[] = []
   for (const name in query) {
-    const value = (query as FlatQuery)[name]
+    const value = (query as Record<string, unknown>)[name]
     if (typeof value !== 'string') return undefined
-    copy[name] = value
+    pairs.push(name, value)
   }
-  return copy
+  return pairs
 }
 
 /** A hook may have changed what the URL says, and for this request in another way. */
-function sameQuery(known: FlatQuery, query: unknown): boolean {
-  if (query === null || typeof query !== 'object') return false
-  for (const name in known) if (known[name] !== (query as FlatQuery)[name]) return false
-  for (const name in query) if (known[name] === undefined) return false
-  return true
+function sameQuery(pairs: readonly string[], query: unknown): boolean {
+  let at = 0
+  for (const name in query as object) {
+    if (pairs[at] !== name || pairs[at + 1] !== (query as Record<string, unknown>)[name])
+      return false
+    at += 2
+  }
+  return at === pairs.length
 }
 
 /** The tags that every response of a target carries. */

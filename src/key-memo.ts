@@ -12,8 +12,8 @@ export interface Origin {
 export interface KnownTarget extends Origin {
   readonly policy: Policy
   readonly url: string
-  /** The query as the parser and early hooks have left it; undefined when it cannot be compared. */
-  readonly query: Record<string, unknown> | undefined
+  /** Names and values as parser and early hooks have left them; undefined if not to be compared. */
+  readonly query: readonly string[] | undefined
   /** Path and query, as the key has them. */
   readonly canonical: string
   readonly key: string

@@ -15,9 +15,6 @@ export const MAX_TAG_LENGTH = 1024
 /** The most tags a response or value may be given. More is not stored, because less is not safe. */
 export const MAX_TAGS = 256
 
-/** Tags that a response carries for its route, its path, its URL and the URL before a rewrite. */
-export const TARGET_TAGS = 4
-
 export function encodeTag(kind: keyof typeof KINDS, value: string): string {
   return value.length <= MAX_PLAIN_LENGTH
     ? `${KINDS[kind]}=${value}`

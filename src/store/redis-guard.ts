@@ -53,24 +53,31 @@ export class RedisGuard {
       this.#report(operation, new Error(`Redis is not connected (${this.client.status})`))
       return Promise.resolve(FAILED)
     }
-    if (this.#openUntil !== 0 && !this.#mayProbe()) return Promise.resolve(FAILED)
+    const isProbe = this.#openUntil !== 0
+    if (isProbe && !this.#mayProbe()) return Promise.resolve(FAILED)
     return new Promise((resolve) => {
-      const timer = setTimeout(() => {
-        this.#failed(operation, new Error(`no answer within ${deadlineMs} ms`), true)
-        resolve(FAILED)
-      }, deadlineMs)
-      run(this.client).then(
-        (value) => {
-          clearTimeout(timer)
-          this.#succeeded()
-          resolve(value)
-        },
-        (error: unknown) => {
-          clearTimeout(timer)
-          this.#failed(operation, asError(error), !isReply(error))
-          resolve(FAILED)
-        },
+      let settled = false
+      // What answers after the deadline was counted then, and says nothing about now.
+      const settle = (value: T | typeof FAILED, error?: Error, unreachable = false): void => {
+        if (settled) return
+        settled = true
+        clearTimeout(timer)
+        if (error === undefined) this.#succeeded(isProbe)
+        else this.#failed(operation, error, { unreachable, isProbe })
+        resolve(value)
+      }
+      const timer = setTimeout(
+        () => settle(FAILED, new Error(`no answer within ${deadlineMs} ms`), true),
+        deadlineMs,
       )
+      try {
+        run(this.client).then(
+          (value) => settle(value),
+          (error: unknown) => settle(FAILED, asError(error), !isReply(error)),
+        )
+      } catch (error) {
+        settle(FAILED, asError(error))
+      }
     })
   }
 
@@ -80,20 +87,28 @@ export class RedisGuard {
     return true
   }
 
-  #succeeded(): void {
+  /** Once the breaker is open, only a probe decides; what was asked before is out of date. */
+  #succeeded(isProbe: boolean): void {
+    if (this.#openUntil !== 0 && !isProbe) return
     this.#failures = 0
     this.#openUntil = 0
     this.#probing = false
   }
 
-  #failed(operation: string, error: Error, unreachable: boolean): void {
+  #failed(
+    operation: string,
+    error: Error,
+    { unreachable, isProbe }: { unreachable: boolean; isProbe: boolean },
+  ): void {
     this.#report(operation, error)
+    const { breaker } = this.#options
+    if (breaker === false || (this.#openUntil !== 0 && !isProbe)) return
     this.#probing = false
     // A server that answers with an error costs no time; the breaker is about time.
-    if (!unreachable || this.#options.breaker === false) return
+    if (!unreachable) return isProbe ? this.#succeeded(true) : undefined
     this.#failures++
-    if (this.#failures >= this.#options.breaker.failures || this.#openUntil !== 0) {
-      this.#openUntil = performance.now() + this.#options.breaker.resetMs
+    if (isProbe || this.#failures >= breaker.failures) {
+      this.#openUntil = performance.now() + breaker.resetMs
     }
   }
 
