@@ -46,6 +46,7 @@ export class RedisFollower {
   readonly #waiters = new Set<() => void>()
   #closed = false
   #reloadAsked = false
+  #wentBack = false
   #lastId = '0-0'
   /** The latest seq that Redis named, and when it was asked. */
   #target = { seq: -1, sentAt: -Infinity }
@@ -121,6 +122,7 @@ export class RedisFollower {
 
   async #load(): Promise<void> {
     this.#reloadAsked = false
+    this.#wentBack = false
     const { keys, maxTags } = this.#options
     await within(PATIENCE_MS, ensureConnected(this.#connection))
     const sentAt = performance.now()
@@ -200,6 +202,7 @@ export class RedisFollower {
       )
       const records = parseRecords(answer)
       if (records === undefined || !records.every((record) => this.#apply(record))) {
+        if (this.#wentBack) await this.#giveUp(this.position.epoch)
         return this.askReload()
       }
       if (performance.now() - checkedAt >= BLOCK_MS || records.length === 0) {
@@ -209,14 +212,19 @@ export class RedisFollower {
     }
   }
 
-  /** False when a record is missing before this one. */
+  /** False when a record is missing before this one, or when it was there in another form before. */
   #apply(record: LogRecord): boolean {
     const { epoch, seq } = this.position
     if (record.epoch !== epoch || record.seq > seq + 1) return false
+    if (record.seq <= seq) {
+      // New, and yet numbered like one that is known: a failover has lost the end of the log.
+      this.#wentBack = true
+      return false
+    }
     if (record.all) this.table.raiseFloor(record.seq)
     for (const tag of record.tags) this.table.merge(tag, record.seq)
     this.#lastId = record.id
-    if (record.seq > seq) this.position = { epoch, seq: record.seq }
+    this.position = { epoch, seq: record.seq }
     this.#settle()
     return true
   }

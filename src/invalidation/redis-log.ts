@@ -88,7 +88,8 @@ export class RedisLog implements InvalidationLog {
     )
     if (answer === FAILED) return false
     const [epoch, seq] = answer
-    if (epoch == null || seq == null || epoch !== this.position.epoch) {
+    const { position } = this
+    if (epoch !== position.epoch || seq == null || Number(seq) < position.seq) {
       this.#follower.askReload()
       return false
     }

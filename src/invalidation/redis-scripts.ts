@@ -1,4 +1,5 @@
 import { type RedisScript, redisScript } from '../redis-script.ts'
+import { EPOCH_LENGTH } from '../stored-response.ts'
 
 /** The control keys of one namespace; the hash tag keeps the five in one Cluster slot. */
 export interface ControlKeys {
@@ -31,23 +32,31 @@ export const CONTROL_TTL_SECONDS: number = 30 * 24 * 3600
 /**
  * Shared beginning. KEYS: epoch, seq, log, tags, floor. ARGV[1]: a random epoch to use if needed.
  *
- * If any of the keys that carry state is missing (first use, eviction, FLUSHALL, a server that came
- * back empty), what was invalidated is no longer known, so a new epoch makes everything invalid.
- * The member '' of the sorted set, scored +inf, tells an empty set from an evicted one.
+ * If any of the keys that carry state is missing or is not what we wrote (first use, eviction,
+ * FLUSHALL, a server that came back empty, somebody else's value), what was invalidated is no longer
+ * known, so a new epoch makes everything invalid. The member '' of the sorted set, scored +inf,
+ * tells an empty set from an evicted one.
  */
 const BEGIN = `
-local epoch = redis.call('GET', KEYS[1])
-local seq = redis.call('GET', KEYS[2])
-local floor = redis.call('GET', KEYS[5])
-if not epoch or not seq or not floor or not redis.call('ZSCORE', KEYS[4], '') then
+local function text(key, pattern)
+  local value = redis.pcall('GET', key)
+  return type(value) == 'string' and value:match(pattern)
+end
+local epoch = text(KEYS[1], '^%x+$')
+local seq = text(KEYS[2], '^%d+$')
+local floor = text(KEYS[5], '^%d+$')
+local sentinel = redis.pcall('ZSCORE', KEYS[4], '')
+local kind = redis.call('TYPE', KEYS[3]).ok
+if not epoch or #epoch ~= ${EPOCH_LENGTH} or not seq or #seq > 15 or not floor
+  or type(sentinel) ~= 'string' or (kind ~= 'stream' and kind ~= 'none') then
   epoch = ARGV[1]
-  seq = seq or '0'
+  if not seq or #seq > 15 then seq = '0' end
+  floor = seq
+  redis.call('UNLINK', unpack(KEYS))
   redis.call('SET', KEYS[1], epoch)
   redis.call('SET', KEYS[2], seq)
-  redis.call('UNLINK', KEYS[4])
   redis.call('ZADD', KEYS[4], 'inf', '')
-  redis.call('SET', KEYS[5], seq)
-  floor = seq
+  redis.call('SET', KEYS[5], floor)
 end
 `
 
