@@ -129,12 +129,13 @@ export class ValueCache {
       throw new InvalidArgumentError(`the ttl of '${key}' must be ${DURATION_HELP}`)
     }
     const tags = options.tags ?? []
-    const problem = tags.map(tagProblem).find((each) => each !== undefined)
+    if (!Array.isArray(tags)) throw new InvalidArgumentError(`the tags of '${key}' must be a list`)
+    const problem = (tags as unknown[]).map(tagProblem).find((each) => each !== undefined)
     if (problem !== undefined) throw new InvalidArgumentError(`the tags of '${key}': ${problem}`)
     if (tags.length > MAX_TAGS) {
       throw new InvalidArgumentError(`'${key}' has ${tags.length} tags; ${MAX_TAGS} is the most`)
     }
-    return { ttl, tags: [keyTag(key), ...tags.map((tag) => encodeTag('tag', tag))] }
+    return { ttl, tags: [keyTag(key), ...(tags as string[]).map((tag) => encodeTag('tag', tag))] }
   }
 }
 

@@ -43,7 +43,8 @@ export class RedisFollower {
   scripts: ControlScripts = CONTROL_SCRIPTS
   readonly #options: FollowerOptions
   readonly #connection: RedisClient
-  readonly #waiters = new Set<() => void>()
+  /** Each looks whether its condition holds; with true it gives up. */
+  readonly #waiters = new Set<(giveUp?: boolean) => void>()
   #closed = false
   #reloadAsked = false
   #wentBack = false
@@ -82,17 +83,16 @@ export class RedisFollower {
 
   /** Resolves when `condition` holds, at the latest after the given time; says whether it does. */
   until(condition: () => boolean, milliseconds: number): Promise<boolean> {
-    if (condition()) return Promise.resolve(true)
+    if (condition() || this.#closed) return Promise.resolve(condition())
     return new Promise((resolve) => {
-      const done = (): void => {
+      const check = (giveUp = false): void => {
+        const holds = condition()
+        if (!holds && !giveUp) return
         clearTimeout(timer)
         this.#waiters.delete(check)
-        resolve(condition())
+        resolve(holds)
       }
-      const check = (): void => {
-        if (condition()) done()
-      }
-      const timer = setTimeout(done, milliseconds)
+      const timer = setTimeout(() => check(true), milliseconds)
       this.#waiters.add(check)
     })
   }
@@ -101,6 +101,7 @@ export class RedisFollower {
     this.#closed = true
     this.verifiedAt = -Infinity
     this.#wake?.()
+    for (const check of this.#waiters) check(true)
     this.#connection.disconnect()
     await this.#running
   }

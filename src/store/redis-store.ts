@@ -25,7 +25,8 @@ export class RedisStore {
 
   constructor(guard: RedisGuard, namespace: string, onDamaged: () => void) {
     this.#guard = guard
-    this.#prefix = `${namespace}:`
+    // A sign that no namespace contains: of two, one may be the beginning of the other.
+    this.#prefix = `${namespace}#`
     this.#onDamaged = onDamaged
   }
 

@@ -15,8 +15,16 @@ describe('parseCacheControl', () => {
     ['several fields as one', ['max-age=60', 'private'], { 'max-age': '60', private: true }],
     ['quoted arguments', 'max-age="60"', { 'max-age': '60' }],
     ['quoted pairs', 'x="a\\"b\\\\"', { x: 'a"b\\' }],
-    ['commas in quotes', 'private="a, no-store", max-age=1', { private: 'a, no-store', 'max-age': '1' }],
-    ['spaces around everything', ' max-age =  60 ,\tno-cache ', { 'max-age': '60', 'no-cache': true }],
+    [
+      'commas in quotes',
+      'private="a, no-store", max-age=1',
+      { private: 'a, no-store', 'max-age': '1' },
+    ],
+    [
+      'spaces around everything',
+      ' max-age =  60 ,\tno-cache ',
+      { 'max-age': '60', 'no-cache': true },
+    ],
     ['empty members', ',,max-age=1,,', { 'max-age': '1' }],
     ['a missing argument', 'max-age=, s-maxage', { 'max-age': true, 's-maxage': true }],
     ['an argument that is no number', 'max-age=soon', { 'max-age': 'soon' }],

@@ -18,7 +18,10 @@ describe('formatCacheStatus', () => {
       { hit: false, fwd: 'uri-miss', detail: 'skipped', message: 'say "hi" \\ bye' },
       'fastify; fwd=uri-miss; detail="say \\"hi\\" \\\\ bye"',
     ],
-    [{ hit: false, fwd: 'miss', message: 'a\r\nSet-Cookie: x=1é' }, 'fastify; fwd=miss; detail="aSet-Cookie: x=1"'],
+    [
+      { hit: false, fwd: 'miss', message: 'a\r\nSet-Cookie: x=1é' },
+      'fastify; fwd=miss; detail="aSet-Cookie: x=1"',
+    ],
     [{ hit: false, fwd: 'miss', detail: '' }, 'fastify; fwd=miss; detail=""'],
     [{ hit: false, fwd: 'miss', detail: '1a' }, 'fastify; fwd=miss; detail="1a"'],
   ]

@@ -61,18 +61,43 @@ describe('cookiePairs', () => {
   const table: [field: string | string[], expected: [string, string][]][] = [
     ['', []],
     ['a=1', [['a', '1']]],
-    ['a=1; b=2', [['a', '1'], ['b', '2']]],
-    ['a=1;b=2', [['a', '1'], ['b', '2']]],
+    [
+      'a=1; b=2',
+      [
+        ['a', '1'],
+        ['b', '2'],
+      ],
+    ],
+    [
+      'a=1;b=2',
+      [
+        ['a', '1'],
+        ['b', '2'],
+      ],
+    ],
     [' a = 1 ', [['a', '1']]],
     ['a=b=c', [['a', 'b=c']]],
     ['a="x y"', [['a', '"x y"']]],
     ['a=%20', [['a', '%20']]],
     ['a=', [['a', '']]],
-    ['a', [['a', '']]],
+    // Cookie parsers skip it: it is no cookie, but something was sent.
+    ['a', [['', 'a']]],
     ['=x', [['', 'x']]],
     [';;a=1;', [['a', '1']]],
-    ['a=1; a=2', [['a', '1'], ['a', '2']]],
-    [['a=1', 'b=2'], [['a', '1'], ['b', '2']]],
+    [
+      'a=1; a=2',
+      [
+        ['a', '1'],
+        ['a', '2'],
+      ],
+    ],
+    [
+      ['a=1', 'b=2'],
+      [
+        ['a', '1'],
+        ['b', '2'],
+      ],
+    ],
   ]
   for (const [field, expected] of table) {
     it(`reads ${JSON.stringify(field)}`, () => assert.deepEqual(cookiePairs(field), expected))

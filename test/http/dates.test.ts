@@ -28,7 +28,11 @@ describe('parseHttpDate', () => {
   const wrong = [
     ...['', '0', '-1', '1994', 'Sun', 'tomorrow', 'later 2030', '1994-11-06T08:49:37Z'],
     ...['06 Nov 1994 08:49:37 GMT', 'Sun, 6 Nov 1994 08:49:37 GMT', 'Sun, 06 Nov 1994 08:49 GMT'],
-    ...['Sun, 06 Nov 1994 08:49:37', 'Sun, 06 Nov 1994 08:49:37 CET', 'Sun, 06 Abc 1994 08:49:37 GMT'],
+    ...[
+      'Sun, 06 Nov 1994 08:49:37',
+      'Sun, 06 Nov 1994 08:49:37 CET',
+      'Sun, 06 Abc 1994 08:49:37 GMT',
+    ],
     ...['Sun, 06 Nov 1994 24:00:00 GMT', 'Sun, 06 Nov 1994 08:60:00 GMT'],
     ...['Sun, 31 Nov 1994 08:49:37 GMT', 'Sun, 00 Nov 1994 08:49:37 GMT'],
     ...['Tue, 29 Feb 2023 00:00:00 GMT', 'Sun, 99 Nov 1994 08:49:37 GMT'],

@@ -22,7 +22,9 @@ function accepts(check: () => void): boolean {
 
 const oddText = fc.oneof(
   fc.string({ unit: 'binary', maxLength: 5 }),
-  fc.string({ unit: fc.constantFrom('a', '-', '\r', '\n', '\0', '\x7f', '\t', ' ', 'é', 'Ā', 'A') }),
+  fc.string({
+    unit: fc.constantFrom('a', '-', '\r', '\n', '\0', '\x7f', '\t', ' ', 'é', 'Ā', 'A'),
+  }),
 )
 
 describe('isFieldName', () => {
@@ -75,7 +77,13 @@ describe('isReplayable', () => {
     ...['transfer-encoding', 'upgrade', 'proxy-connection', 'proxy-authentication-info'],
     ...['age', 'cache-status', 'x-cache', 'content-length', 'date', 'set-cookie', 'server-timing'],
     ...['request-id', 'x-request-id', 'x-correlation-id', 'x-response-time', 'x-runtime'],
-    ...['ratelimit', 'ratelimit-limit', 'x-ratelimit-remaining', 'x-rate-limit-reset', 'rate-limit'],
+    ...[
+      'ratelimit',
+      'ratelimit-limit',
+      'x-ratelimit-remaining',
+      'x-rate-limit-reset',
+      'rate-limit',
+    ],
   ]
   for (const name of never) {
     it(`leaves out ${name}, which belongs to one message`, () => {
@@ -84,7 +92,15 @@ describe('isReplayable', () => {
   }
 
   it('replays what describes the representation', () => {
-    const kept = ['content-type', 'etag', 'last-modified', 'link', 'vary', 'cache-control', 'expires']
+    const kept = [
+      'content-type',
+      'etag',
+      'last-modified',
+      'link',
+      'vary',
+      'cache-control',
+      'expires',
+    ]
     for (const name of [...kept, 'x-rate', 'rateless', 'x-anything']) {
       assert.equal(isReplayable(name), true, name)
     }

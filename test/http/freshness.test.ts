@@ -39,7 +39,11 @@ describe('explicitLifetime', () => {
     ['Expires that is no date', { expires: 'later' }, 0],
     ['Expires that is no HTTP-date, with a year', { expires: 'later 2030' }, 0],
     ['Expires twice', { expires: [in60, in60] }, 0],
-    ['Expires on a day that its month does not have', { expires: 'Wed, 30 Feb 2033 08:50:37 GMT' }, 0],
+    [
+      'Expires on a day that its month does not have',
+      { expires: 'Wed, 30 Feb 2033 08:50:37 GMT' },
+      0,
+    ],
     ['Expires in the form of RFC 850', { expires: 'Sunday, 06-Nov-94 08:50:37 GMT' }, 60],
     ['less the age it has', { 'cache-control': 'max-age=60', age: '20' }, 40],
     ['less the age as a number', { 'cache-control': 'max-age=60', age: 20 }, 40],
@@ -100,7 +104,9 @@ describe('currentAge and remainingLifetime', () => {
     fc.assert(
       fc.property(instants, ({ storedAt, length, passed }) => {
         const stored = { storedAt, freshUntil: storedAt + length }
-        for (const value of [currentAge, remainingLifetime].map((f) => f(stored, storedAt + passed))) {
+        for (const value of [currentAge, remainingLifetime].map((f) =>
+          f(stored, storedAt + passed),
+        )) {
           assert.ok(Number.isInteger(value) && value >= 0)
         }
       }),

@@ -25,7 +25,7 @@ function sameQuery(a: unknown, b: unknown): boolean {
 }
 
 function plain(query: unknown): unknown {
-  if (Array.isArray(query)) return query.map(plain)
+  if (Array.isArray(query)) return { list: query.map(plain) }
   if (query === null || typeof query !== 'object') return query
   const names = Object.keys(query).sort()
   return names.map((name) => [name, plain((query as Record<string, unknown>)[name])])

@@ -1,0 +1,57 @@
+import assert from 'node:assert/strict'
+import { describe, it, mock } from 'node:test'
+
+import { openClient } from './apps.ts'
+import { clientContract } from './contract.ts'
+
+describe('the cache client in memory', () => {
+  clientContract((t) => openClient(t))
+
+  it('has no Redis client', async (t) => {
+    assert.equal((await openClient(t)).redis, null)
+  })
+
+  it('keeps a value for its ttl: its own, else that of the defaults', async (t) => {
+    mock.timers.enable({ apis: ['Date'], now: Date.UTC(2026, 0, 1) })
+    t.after(() => mock.timers.reset())
+    const cache = await openClient(t, { defaults: { ttl: 60 } })
+    await cache.set('default', 1)
+    await cache.set('short', 1, { ttl: '10s' })
+    await cache.set('long', 1, { ttl: '1h' })
+    await cache.getOrSet('made', () => 1, { ttl: 0.5 })
+    const there = async (): Promise<string[]> => {
+      const found: string[] = []
+      for (const key of ['default', 'short', 'long', 'made'])
+        if (await cache.has(key)) found.push(key)
+      return found
+    }
+    assert.deepEqual(await there(), ['default', 'short', 'long', 'made'])
+    mock.timers.tick(499)
+    assert.deepEqual(await there(), ['default', 'short', 'long', 'made'])
+    mock.timers.tick(1)
+    assert.deepEqual(await there(), ['default', 'short', 'long'])
+    mock.timers.tick(9_500)
+    assert.deepEqual(await there(), ['default', 'long'])
+    mock.timers.tick(50_000)
+    assert.deepEqual(await there(), ['long'])
+    mock.timers.tick(3_600_000)
+    assert.deepEqual(await there(), [])
+  })
+
+  it('holds no more than its bytes', async (t) => {
+    const cache = await openClient(t, { memory: { maxBytes: 200_000 } })
+    for (let n = 0; n < 100; n++) await cache.set(`key${n}`, 'x'.repeat(10_000))
+    const { memory } = cache.stats()
+    assert.ok(memory!.bytes <= 200_000 && memory!.entries > 10, JSON.stringify(memory))
+    assert.equal(await cache.has('key0'), false)
+    assert.equal(await cache.has('key99'), true)
+  })
+
+  it('knows nothing of another application in the same process', async (t) => {
+    const [one, two] = [await openClient(t), await openClient(t)]
+    await one.set('key', 1)
+    assert.equal(await two.get('key'), undefined)
+    await two.clear()
+    assert.equal(await one.get('key'), 1)
+  })
+})

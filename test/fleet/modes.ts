@@ -1,0 +1,12 @@
+// The ways in which the fleet caches; each is a prefix of its own, with a namespace of its own.
+import type { ResponseCacheOptions } from '../../src/index.ts'
+
+export const MODES: Record<string, ResponseCacheOptions> = {
+  'strict-memory': { consistency: 'strict' },
+  'strict-redis': { consistency: 'strict', memory: false },
+  'eventual-memory': { consistency: 'eventual' },
+  'eventual-redis': { consistency: 'eventual', memory: false },
+}
+
+/** SET and SADD, SMEMBERS and DEL: what one would write on the first day. */
+export const NAIVE = 'naive'

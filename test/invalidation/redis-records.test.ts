@@ -1,0 +1,56 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import fc from 'fast-check'
+
+import { parseRecords } from '../../src/invalidation/redis-records.ts'
+
+const answer = (...records: unknown[]): unknown => [['{shop}:log', records]]
+const RECORD = ['1-0', ['s', '7', 'e', 'epoch', 'm', 'expire', 't', 'a', 't', 'b']]
+
+describe('parseRecords', () => {
+  it('reads the tags of a record, and that it means everything', () => {
+    assert.deepEqual(parseRecords(answer(RECORD, ['2-0', ['s', '8', 'e', 'epoch', 'all', '1']])), [
+      { id: '1-0', epoch: 'epoch', seq: 7, all: false, tags: ['a', 'b'] },
+      { id: '2-0', epoch: 'epoch', seq: 8, all: true, tags: [] },
+    ])
+  })
+
+  it('reads no answer as no records', () => {
+    assert.deepEqual(parseRecords(null), [])
+    assert.deepEqual(parseRecords(answer()), [])
+  })
+
+  it('passes over fields that a later version may add', () => {
+    const [record] = parseRecords(answer(['1-0', ['s', '7', 'x', 'y', 'e', 'epoch']]))!
+    assert.equal(record?.seq, 7)
+  })
+
+  const strange: [what: string, answer: unknown][] = [
+    ['undefined', undefined],
+    ['text', 'OK'],
+    ['an empty list', []],
+    ['a stream without records', [['name']]],
+    ['a record without fields', answer(['1-0'])],
+    ['a record that is text', answer('1-0')],
+    ['a record without a position', answer(['1-0', ['e', 'epoch', 't', 'a']])],
+    ['a record without an epoch', answer(['1-0', ['s', '7', 't', 'a']])],
+    ['an empty epoch', answer(['1-0', ['s', '7', 'e', '']])],
+    ['a position that is no number', answer(['1-0', ['s', 'x', 'e', 'epoch']])],
+    ['half a position', answer(['1-0', ['s', '7.5', 'e', 'epoch']])],
+    ['a position beyond precision', answer(['1-0', ['s', '9007199254740993', 'e', 'epoch']])],
+    ['something strange behind a record', answer(RECORD, null)],
+  ]
+  for (const [what, value] of strange) {
+    it(`refuses ${what}, all of it`, () => assert.equal(parseRecords(value), undefined))
+  }
+
+  it('never throws', () => {
+    fc.assert(
+      fc.property(fc.anything(), fc.anything(), (a, b) => {
+        parseRecords(a)
+        parseRecords([['name', a]])
+        parseRecords(answer(RECORD, [a, b], ['1-0', [a, b]]))
+      }),
+    )
+  })
+})

@@ -1,0 +1,183 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, it } from 'node:test'
+import type { Redis } from 'ioredis'
+
+import { RedisGuard } from '../../src/store/redis-guard.ts'
+import { RedisStore } from '../../src/store/redis-store.ts'
+import { type ClientOptions, type RedisServer, startRedis } from '../support/redis.ts'
+import { eventually } from '../support/clock.ts'
+import { commandCalls } from './command-calls.ts'
+import { storeContract } from './contract.ts'
+import { makeEntry } from './entries.ts'
+
+describe('RedisStore', () => {
+  let server: RedisServer
+  let raw: Redis
+  before(async () => {
+    server = await startRedis()
+    raw = server.client()
+  })
+  after(() => server.stop())
+
+  interface Opened {
+    store: RedisStore
+    damaged: () => number
+    troubles: string[]
+  }
+
+  function open(namespace = 'shop', options: ClientOptions = {}): Opened {
+    let damaged = 0
+    const troubles: string[] = []
+    const guard = new RedisGuard(server.client(options), {
+      deadlineMs: 10_000,
+      breaker: false,
+      onTrouble: (operation, error) => troubles.push(`${operation}: ${error.message}`),
+    })
+    const store = new RedisStore(guard, namespace, () => damaged++)
+    return { store, damaged: () => damaged, troubles }
+  }
+
+  async function connected(namespace?: string, options?: ClientOptions): Promise<Opened> {
+    const opened = open(namespace, options)
+    await eventually('connected', async () => {
+      await opened.store.get('anything')
+      return opened.troubles.splice(0).length === 0
+    })
+    return opened
+  }
+
+  describe('does what every store does', () => {
+    let opened: Opened
+    before(async () => {
+      opened = await connected('contract')
+    })
+    storeContract(() => ({
+      get: (key) => opened.store.get(key),
+      set: (key, entry) => opened.store.set(key, entry, 60_000),
+      delete: (key) => opened.store.delete(key),
+    }))
+  })
+
+  it('puts one key per entry, in its namespace, with a ttl that is never longer than asked', async () => {
+    const { store } = await connected('ttl')
+    for (const [key, ttlMs] of [
+      ['a', 60_000],
+      ['b', 0.4],
+      ['c', -5],
+      ['d', 1e9],
+    ] as const) {
+      assert.equal(await store.set(key, makeEntry(), ttlMs), true)
+      const left = await raw.pttl(`ttl:${key}`)
+      // -2: it has expired already.
+      assert.ok(left === -2 || (left >= 0 && left <= Math.max(1, ttlMs)), `${key}: ${left}`)
+    }
+    // Replaced by a shorter life, and by the loser of a comparison: the ttl is still the entry's own.
+    await store.set('a', makeEntry(), 1000)
+    assert.ok((await raw.pttl('ttl:a')) <= 1000)
+    await store.set('a', makeEntry({ seq: 0 }), 60_000)
+    assert.ok((await raw.pttl('ttl:a')) <= 1000)
+    await eventually('b and c have expired', async () => {
+      return (await raw.keys('ttl:*')).sort().join() === 'ttl:a,ttl:d'
+    })
+  })
+
+  it('forgets an entry when its time has passed', async () => {
+    const { store } = await connected('expiry')
+    await store.set('soon', makeEntry(), 20)
+    await store.set('later', makeEntry(), 60_000)
+    await eventually('expired', async () => (await store.get('soon')) === undefined)
+    assert.notEqual(await store.get('later'), undefined)
+  })
+
+  it('sends one command for one get, hit or miss', async () => {
+    const { store } = await connected('count')
+    await store.set('hit', makeEntry(), 60_000)
+    const calls = await commandCalls(raw, async () => {
+      assert.ok(await store.get('hit'))
+      assert.equal(await store.get('miss'), undefined)
+    })
+    assert.deepEqual(calls, { get: 2 })
+  })
+
+  it('sends one command for one set, once the server knows the script', async () => {
+    const { store } = await connected('count')
+    await store.set('a', makeEntry(), 60_000)
+    const calls = await commandCalls(raw, () => store.set('b', makeEntry(), 60_000))
+    // The second and third are what the script does, on the server.
+    assert.deepEqual(calls, { evalsha: 1, getrange: 1, set: 1 })
+  })
+
+  it('sets also when the server has forgotten the script', async () => {
+    const { store } = await connected('flush')
+    await store.set('a', makeEntry(), 60_000)
+    await raw.script('FLUSH')
+    assert.equal(await store.set('b', makeEntry({ body: 'after' }), 60_000), true)
+    assert.equal((await store.get('b'))?.body!.toString(), 'after')
+  })
+
+  const garbage: [what: string, put: (name: string) => Promise<unknown>][] = [
+    ['an empty string', (name) => raw.set(name, '')],
+    ['text', (name) => raw.set(name, 'hello')],
+    ['long text', (name) => raw.set(name, 'x'.repeat(100_000))],
+    [
+      'the start of a frame with no number for a position',
+      (name) => raw.set(name, `FRC\x01\0\0\0\x000123456789abcdef${'x'.repeat(100)}`),
+    ],
+    ['a list', (name) => raw.rpush(name, 'a')],
+    ['a hash', (name) => raw.hset(name, 'a', 'b')],
+    ['a sorted set', (name) => raw.zadd(name, 1, 'a')],
+    ['a stream', (name) => raw.xadd(name, '*', 'a', 'b')],
+  ]
+  for (const [what, put] of garbage) {
+    it(`finds nothing where ${what} stands, and replaces it`, async () => {
+      const { store, damaged, troubles } = await connected('garbage')
+      await raw.del('garbage:key')
+      await put('garbage:key')
+      assert.equal(await store.get('key'), undefined)
+      assert.equal(damaged() + troubles.length, 1, 'somebody was told')
+      assert.equal(await store.set('key', makeEntry({ body: 'whole' }), 60_000), true)
+      assert.equal((await store.get('key'))?.body!.toString(), 'whole')
+      assert.ok((await raw.pttl('garbage:key')) > 0)
+    })
+  }
+
+  it('finds nothing in an entry that was damaged where it lies, or copied from another key', async () => {
+    const { store, damaged } = await connected('damage')
+    await store.set('a', makeEntry({ body: 'hello' }), 60_000)
+    await raw.copy('damage:a', 'damage:b')
+    assert.equal(await store.get('b'), undefined)
+    const length = await raw.strlen('damage:a')
+    await raw.setrange('damage:a', length - 1, 'O')
+    assert.equal(await store.get('a'), undefined)
+    assert.equal(damaged(), 2)
+  })
+
+  it('says that it did not set, when Redis has no memory left, and does not reject', async () => {
+    const { store, troubles } = await connected('full')
+    await raw.config('SET', 'maxmemory', '1')
+    try {
+      assert.equal(await store.set('a', makeEntry(), 60_000), false)
+      assert.match(troubles.join(), /^set: OOM /)
+    } finally {
+      await raw.config('SET', 'maxmemory', '0')
+    }
+    assert.equal(await store.set('a', makeEntry(), 60_000), true)
+  })
+
+  it("puts the client's own prefix in front of everything", async () => {
+    const { store } = await connected('inner', { keyPrefix: 'app:' })
+    await store.set('a', makeEntry({ body: 'prefixed' }), 60_000)
+    assert.deepEqual(await raw.keys('*inner*'), ['app:inner:a'])
+    assert.equal((await store.get('a'))?.body!.toString(), 'prefixed')
+    await store.delete('a')
+    assert.equal(await raw.exists('app:inner:a'), 0)
+  })
+
+  it('keeps two namespaces apart', async () => {
+    const [one, two] = [await connected('one'), await connected('two')]
+    await one.store.set('a', makeEntry({ body: '1' }), 60_000)
+    await two.store.set('a', makeEntry({ body: '2' }), 60_000)
+    await one.store.delete('a')
+    assert.equal((await two.store.get('a'))?.body!.toString(), '2')
+  })
+})

@@ -1,0 +1,333 @@
+import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
+import { existsSync, readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { describe, it } from 'node:test'
+import { crc32 } from 'node:zlib'
+import fc from 'fast-check'
+
+import {
+  EPOCH_LENGTH,
+  FRAME_FORMAT,
+  type StoredEntry,
+  decodeEntry,
+  encodeEntry,
+} from '../src/stored-response.ts'
+import { isReplayable } from '../src/http/fields.ts'
+
+const KEY = 'shop:r:key'
+const EPOCH = '0123456789abcdef'
+
+/** Where the parts of a frame are: what `encodeEntry` documents, written down once more. */
+const AT = {
+  checksum: 4,
+  epoch: 8,
+  seq: 24,
+  storedAt: 40,
+  freshUntil: 48,
+  head: 56,
+  body: 60,
+  end: 64,
+}
+
+function entry(change: Partial<StoredEntry> = {}): StoredEntry {
+  return {
+    epoch: EPOCH,
+    seq: 42,
+    tags: ['t:=a', 'r:=/a'],
+    storedAt: 1_700_000_000_000,
+    freshUntil: 1_700_000_060_000,
+    status: 200,
+    headers: [['content-type', 'text/plain']],
+    removed: ['x-gone'],
+    body: Buffer.from('hi'),
+    ...change,
+  }
+}
+
+/** The entries of the golden files in test/fixtures/frames. */
+const GOLDEN: Record<string, { key: string; entry: StoredEntry }> = {
+  response: {
+    key: 'shop:r:47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU',
+    entry: entry({
+      headers: [
+        ['content-type', 'application/json; charset=utf-8'],
+        ['etag', '"1"'],
+        ['link', ['</a>; rel=next', '</b>; rel=prev']],
+        ['x-latin', 'caf\xe9'],
+      ],
+      body: Buffer.from('{"name":"Zürich"}'),
+    }),
+  },
+  empty: {
+    key: 'a:r:x',
+    entry: entry({ tags: [], headers: [], removed: [], body: Buffer.alloc(0) }),
+  },
+  'not-found': { key: 'shop:r:y', entry: entry({ status: 404, seq: 0, body: Buffer.from('no') }) },
+  value: {
+    key: 'shop:d:user:1',
+    entry: entry({ status: 0, headers: [], removed: [], body: Buffer.from('[1,null]') }),
+  },
+  text: { key: 'shop:r:text', entry: entry({ body: 'Zürich, 東京 and 🦊' }) },
+  none: { key: 'shop:r:none', entry: entry({ status: 204, headers: [], body: undefined }) },
+  binary: {
+    key: 'shop:r:z',
+    entry: entry({
+      seq: Number.MAX_SAFE_INTEGER,
+      tags: ['t:=straße', 't:=日本', 't:=🦊'],
+      storedAt: 1_700_000_000_000.5,
+      body: Buffer.from(Array.from({ length: 256 }, (_, byte) => byte)),
+    }),
+  },
+}
+
+let root = import.meta.dirname
+while (!existsSync(join(root, 'package.json'))) root = dirname(root)
+const golden = (name: string): Buffer =>
+  readFileSync(join(root, 'test', 'fixtures', 'frames', `${FRAME_FORMAT}-${name}.bin`))
+
+/** The same frame with other bytes, and a checksum that is right for them. */
+function forged(frame: Buffer, change: (frame: Buffer) => Buffer | void): Buffer {
+  const copy = Buffer.from(frame)
+  const changed = change(copy) ?? copy
+  changed.writeUInt32BE(crc32(changed.subarray(AT.epoch), crc32(KEY)), AT.checksum)
+  return changed
+}
+
+/** A frame with any JSON, or text, as its head. */
+function withHead(head: unknown): Buffer {
+  const text = typeof head === 'string' ? head : JSON.stringify(head)
+  const frame = encodeEntry(KEY, entry({ body: Buffer.alloc(0) }))
+  const body = Buffer.from('hi')
+  return forged(frame, () => {
+    const prelude = Buffer.from(frame.subarray(0, AT.end))
+    prelude.writeUInt32BE(Buffer.byteLength(text), AT.head)
+    prelude.writeUInt32BE(body.length, AT.body)
+    return Buffer.concat([prelude, Buffer.from(text), body])
+  })
+}
+
+describe('golden frames', () => {
+  for (const [name, { key, entry: expected }] of Object.entries(GOLDEN)) {
+    it(`${name}: today's encoder writes exactly the bytes on file`, () => {
+      assert.deepEqual(encodeEntry(key, expected), golden(name))
+    })
+
+    it(`${name}: today's decoder reads the bytes on file`, () => {
+      assert.deepEqual(decodeEntry(key, golden(name)), expected)
+    })
+  }
+})
+
+describe('encodeEntry and decodeEntry', () => {
+  const text = fc.string({ unit: 'grapheme' })
+  const header = fc.tuple(
+    fc.stringMatching(/^[a-z-]{1,12}$/).filter(isReplayable),
+    fc.oneof(fc.stringMatching(/^[\x20-\x7e\xa0-\xff]*$/), fc.array(fc.stringMatching(/^[ -~]*$/))),
+  )
+  const anyEntry: fc.Arbitrary<StoredEntry> = fc.record(
+    {
+      epoch: fc.stringMatching(/^[0-9a-f]{16}$/),
+      seq: fc.maxSafeNat(),
+      tags: fc.array(text.filter((tag) => tag !== '')),
+      storedAt: fc.integer({ min: 1, max: 4e12 }),
+      freshUntil: fc.integer({ min: 4e12, max: 8e12 }),
+      status: fc.oneof(fc.constant(0), fc.integer({ min: 200, max: 599 })),
+      headers: fc.array(header),
+      removed: fc.array(fc.stringMatching(/^[a-z-]{1,12}$/)),
+      body: fc.oneof(
+        fc.constant(undefined),
+        text,
+        fc.uint8Array().map((bytes) => Buffer.from(bytes)),
+      ),
+    },
+    { noNullPrototype: true },
+  )
+
+  it('give back what was put in, for any entry and key', () => {
+    fc.assert(
+      fc.property(text, anyEntry, (key, given) => {
+        assert.deepEqual(decodeEntry(key, encodeEntry(key, given)), given)
+      }),
+    )
+  })
+
+  it('find nothing under another key: a frame that was swapped is damaged', () => {
+    fc.assert(
+      fc.property(text, text, anyEntry, (key, other, given) => {
+        fc.pre(key !== other)
+        assert.equal(decodeEntry(other, encodeEntry(key, given)), undefined)
+      }),
+    )
+  })
+
+  it('leave the epoch and the seq where the script in Redis reads them', () => {
+    const frame = encodeEntry(KEY, entry())
+    assert.equal(frame.toString('latin1', AT.epoch, AT.epoch + EPOCH_LENGTH), EPOCH)
+    assert.equal(frame.toString('latin1', AT.seq, AT.storedAt), '0000000000000042')
+  })
+})
+
+describe('decodeEntry', () => {
+  const small = encodeEntry(KEY, entry())
+
+  it('reads the frame of which the tests below make damaged ones', () => {
+    assert.deepEqual(decodeEntry(KEY, small), entry())
+    assert.deepEqual(
+      decodeEntry(
+        KEY,
+        forged(small, () => undefined),
+      ),
+      entry(),
+    )
+    assert.equal(decodeEntry(KEY, withHead({ t: ['t'], s: 200, h: [], r: [] }))?.status, 200)
+  })
+
+  it('finds nothing in a frame that was cut off, wherever that was', () => {
+    for (let length = 0; length < small.length; length++) {
+      assert.equal(decodeEntry(KEY, small.subarray(0, length)), undefined, `${length} bytes`)
+    }
+  })
+
+  it('finds nothing in a frame with something behind it', () => {
+    assert.equal(decodeEntry(KEY, Buffer.concat([small, Buffer.from([0])])), undefined)
+    assert.equal(decodeEntry(KEY, Buffer.concat([small, small])), undefined)
+  })
+
+  it('finds nothing in a frame in which any one bit is another', () => {
+    for (let bit = 0; bit < small.length * 8; bit++) {
+      const flipped = Buffer.from(small)
+      flipped[bit >> 3]! ^= 1 << (bit & 7)
+      assert.equal(decodeEntry(KEY, flipped), undefined, `bit ${bit}`)
+    }
+  })
+
+  it('finds nothing in a frame in which any run of bytes is another', () => {
+    const position = fc.nat({ max: small.length - 1 })
+    fc.assert(
+      fc.property(position, fc.uint8Array({ minLength: 1, maxLength: 8 }), (at, bytes) => {
+        const damaged = Buffer.from(small)
+        damaged.set(bytes.subarray(0, damaged.length - at), at)
+        fc.pre(!damaged.equals(small))
+        assert.equal(decodeEntry(KEY, damaged), undefined)
+      }),
+      { numRuns: 2000 },
+    )
+  })
+
+  it('finds nothing in random bytes, nor in any that begin as a frame does', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
+        assert.equal(decodeEntry(KEY, Buffer.from(bytes)), undefined)
+        const begun = Buffer.concat([small.subarray(0, AT.epoch), bytes])
+        assert.equal(decodeEntry(KEY, begun), undefined)
+      }),
+      { numRuns: 1000 },
+    )
+    assert.equal(decodeEntry(KEY, randomBytes(100_000)), undefined)
+  })
+
+  it('finds nothing in the frame of another format or version', () => {
+    for (const magic of ['FRC\x00', 'FRC\x02', 'FRD\x01', 'frc\x01', '\x1f\x8b\x08\x00', '{"a"']) {
+      const foreign = forged(small, (frame) => void frame.write(magic, 0, 'latin1'))
+      assert.equal(decodeEntry(KEY, foreign), undefined, JSON.stringify(magic))
+    }
+  })
+
+  it('finds nothing where the lengths are wrong, however large', () => {
+    for (const at of [AT.head, AT.body]) {
+      const right = small.readUInt32BE(at)
+      for (const length of [0, right - 1, right + 1, 2 ** 31 - 1, 2 ** 31, 2 ** 32 - 1]) {
+        const wrong = forged(small, (frame) => void frame.writeUInt32BE(length, at))
+        assert.equal(decodeEntry(KEY, wrong), undefined, `${length} at ${at}`)
+      }
+    }
+    const shifted = forged(small, (frame) => {
+      frame.writeUInt32BE(small.readUInt32BE(AT.head) - 1, AT.head)
+      frame.writeUInt32BE(small.readUInt32BE(AT.body) + 1, AT.body)
+    })
+    assert.equal(decodeEntry(KEY, shifted), undefined)
+  })
+
+  const instants: [what: string, storedAt: number, freshUntil: number][] = [
+    ['no number', NaN, 1e12],
+    ['no end', 1e12, NaN],
+    ['an end that never comes', 1e12, Infinity],
+    ['an end before the beginning', 2e12, 1e12],
+    ['a beginning before time', -1, 1e12],
+    ['no beginning', 0, 1e12],
+  ]
+  for (const [what, storedAt, freshUntil] of instants) {
+    it(`finds nothing where the instants have ${what}`, () => {
+      const wrong = forged(small, (frame) => {
+        frame.writeDoubleBE(storedAt, AT.storedAt)
+        frame.writeDoubleBE(freshUntil, AT.freshUntil)
+      })
+      assert.equal(decodeEntry(KEY, wrong), undefined)
+    })
+  }
+
+  for (const seq of [
+    '               1',
+    '-000000000000001',
+    '0x00000000000001',
+    '1e00000000000001',
+  ]) {
+    it(`finds nothing where the seq is '${seq}'`, () => {
+      const wrong = forged(small, (frame) => void frame.write(seq, AT.seq, 'latin1'))
+      assert.equal(decodeEntry(KEY, wrong), undefined)
+    })
+  }
+
+  const right = { t: ['t:=a'], s: 200, h: [['etag', '"1"']], r: ['x-a'] }
+  const heads: [what: string, head: unknown][] = [
+    ['no JSON', '{"t":['],
+    ['JSON of something else', 'null'],
+    ['text', '"head"'],
+    ['a list', []],
+    ['nothing in it', {}],
+    ['no tags', { ...right, t: undefined }],
+    ['an empty tag', { ...right, t: [''] }],
+    ['a tag that is no text', { ...right, t: [1] }],
+    ['tags that are text', { ...right, t: 'abc' }],
+    ['no status', { ...right, s: undefined }],
+    ['a status of text', { ...right, s: '200' }],
+    ['half a status', { ...right, s: 200.5 }],
+    ['an interim status', { ...right, s: 101 }],
+    ['a status beyond all', { ...right, s: 600 }],
+    ['fields that are an object', { ...right, h: { etag: '1' } }],
+    ['a field of one part', { ...right, h: [['etag']] }],
+    ['a field of three parts', { ...right, h: [['etag', 'a', 'b']] }],
+    ['a field name with a line end', { ...right, h: [['etag\r\nx', 'a']] }],
+    ['a field name in upper case', { ...right, h: [['ETag', 'a']] }],
+    ['an empty field name', { ...right, h: [['', 'a']] }],
+    ['a field value with a line end', { ...right, h: [['etag', 'a\r\nset-cookie: x=1']] }],
+    ['a field value beyond Latin-1', { ...right, h: [['etag', 'Ā']] }],
+    ['a field value that is a number', { ...right, h: [['etag', 5]] }],
+    ['a line end in a list of values', { ...right, h: [['link', ['a', 'b\nc']]] }],
+    ['a list in a list of values', { ...right, h: [['link', [['a']]]] }],
+    ['a cookie', { ...right, h: [['set-cookie', 'sid=1']] }],
+    ['a length of its own', { ...right, h: [['content-length', '9']] }],
+    ['a connection field', { ...right, h: [['transfer-encoding', 'chunked']] }],
+    ['a removed field that is no name', { ...right, r: ['a b'] }],
+    ['removed fields that are text', { ...right, r: 'x' }],
+    ['a kind of body that it does not know', { ...right, x: 3 }],
+    ['JSON that is too deep', '['.repeat(100_000) + ']'.repeat(100_000)],
+  ]
+  for (const [what, head] of heads) {
+    it(`finds nothing where the head has ${what}`, () => {
+      assert.equal(decodeEntry(KEY, withHead(head)), undefined)
+      // A head that was refused is not remembered as one that was checked.
+      assert.equal(decodeEntry(KEY, withHead(head)), undefined)
+    })
+  }
+
+  it('reads heads it has never seen and heads it has seen before alike', () => {
+    for (let round = 0; round < 2; round++) {
+      for (let n = 0; n < 600; n++) {
+        const given = entry({ tags: [`t:=${n}`] })
+        assert.deepEqual(decodeEntry(KEY, encodeEntry(KEY, given))?.tags, [`t:=${n}`])
+      }
+    }
+  })
+})
