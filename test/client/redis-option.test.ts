@@ -3,7 +3,7 @@ import type { EventEmitter } from 'node:events'
 import { after, before, describe, it } from 'node:test'
 import fastifyRedis from '@fastify/redis'
 import Fastify from 'fastify'
-import { Cluster, Redis } from 'ioredis'
+import { Cluster, type Redis } from 'ioredis'
 
 import responseCache, { type ResponseCacheOptions } from '../../src/index.ts'
 import { eventually, inTime } from '../support/clock.ts'

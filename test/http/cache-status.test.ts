@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
-import { Token, parseList } from 'structured-headers'
+import { type Token, parseList } from 'structured-headers'
 
 import { type CacheStatus, formatCacheStatus, formatXCache } from '../../src/http/cache-status.ts'
 

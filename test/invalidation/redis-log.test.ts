@@ -15,9 +15,14 @@ describe('RedisLog', () => {
     server = await startRedis()
     raw = server.client()
   })
-  after(() => server.stop())
+  const closeAll = (): Promise<unknown> =>
+    Promise.all(opened.splice(0).map((process) => process.close()))
+  after(async () => {
+    await closeAll()
+    await server.stop()
+  })
   beforeEach(async () => {
-    await Promise.all(opened.splice(0).map((process) => process.close()))
+    await closeAll()
     await raw.flushall()
   })
 
