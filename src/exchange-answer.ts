@@ -4,8 +4,10 @@ import { type Duration, seconds } from './durations.ts'
 import { type CapturedAnswer, EXCHANGE, type Exchange, type Fill } from './exchange.ts'
 import { captureBody, listenToOwnSerializer } from './exchange-serializer.ts'
 import { type HeadFields, judgeOnWire, settleOnWire } from './exchange-store.ts'
+import type { Fields } from './http/fields.ts'
 import type { NotStoredReason } from './http/storability.ts'
 import { encodeTag, tagProblem } from './invalidation/tags.ts'
+import { syncResult } from './sync-result.ts'
 
 type WriteHead = (status: number, ...rest: unknown[]) => unknown
 type Watched = FastifyReply & { [EXCHANGE]?: Watch }
@@ -31,7 +33,7 @@ export function watchAnswer(exchange: Exchange, reply: FastifyReply): void {
   exchange.fill = {
     fence: log.position,
     knownVersion: log.version,
-    before: reply.getHeaders(),
+    before: snapshot(reply.getHeaders()),
     answer: undefined,
     failure: undefined,
   }
@@ -75,8 +77,17 @@ function watchedWriteHead(this: WatchedRaw, status: number, ...rest: unknown[]):
     entry = 'incomplete'
     throw error
   } finally {
-    settleOnWire(exchange, entry)
+    settleOnWire(exchange, reply, entry)
   }
+}
+
+/** Lists may be added to in place, as `raw.appendHeader` does. */
+function snapshot(fields: Fields): Fields {
+  for (const name in fields) {
+    const value = fields[name]
+    if (Array.isArray(value)) fields[name] = value.slice()
+  }
+  return fields
 }
 
 /**
@@ -140,7 +151,10 @@ function askOptions(
 ): NotStoredReason | undefined {
   const { policy, cache } = exchange
   try {
-    const storable: unknown = policy.storable?.(reply.request, reply, payload)
+    const storable: unknown = syncResult(
+      'storable',
+      policy.storable?.(reply.request, reply, payload),
+    )
     if (policy.storable && storable !== true) return 'skipped'
     answer.ttl = lifetime(exchange, reply, payload)
     answer.tags = optionTags(exchange, reply, payload)
@@ -159,7 +173,10 @@ function lifetime(
   const ofStatus = policy.statuses.get(reply.statusCode)
   if (typeof ofStatus === 'number') return ofStatus
   if (typeof policy.ttl !== 'function') return policy.ttl
-  const duration: Duration | undefined = policy.ttl(reply.request, reply, payload)
+  const duration: Duration | undefined = syncResult(
+    'ttl',
+    policy.ttl(reply.request, reply, payload),
+  )
   if (duration === undefined) return undefined
   return seconds(duration) ?? failOption('ttl', `returned ${String(duration)}`)
 }
@@ -170,7 +187,7 @@ function optionTags(
   payload: unknown,
 ): readonly string[] {
   if (typeof policy.tags !== 'function') return policy.encodedTags
-  const computed: unknown = policy.tags(reply.request, reply, payload)
+  const computed: unknown = syncResult('tags', policy.tags(reply.request, reply, payload))
   if (!Array.isArray(computed)) failOption('tags', 'did not return a list')
   return (computed as unknown[]).map(checkedTag)
 }

@@ -76,17 +76,26 @@ function ownSerializer(reply: FastifyReply): Serializer | null {
 /** As `reply` would have done it by itself. */
 function serializeAsFastify(reply: FastifyReply, payload: unknown): string {
   const byType = serializersByType(reply)
-  if (byType === undefined) return reply.serialize(payload) as string
-  try {
-    // A serializer of the application (setReplySerializer) goes before all schemas.
-    return reply.serialize(payload) as string
-  } catch (error) {
-    // Without one, `reply.serialize` calls the schemas by media type as if they were a function.
-    if (!(error instanceof TypeError) || !error.message.endsWith('is not a function')) throw error
-    const mediaType = String(reply.getHeader('content-type')).split(';', 1)[0]!.trim().toLowerCase()
-    const serializer = byType[mediaType] ?? byType['*/*']
-    return serializer ? serializer(payload) : JSON.stringify(payload)
+  // A serializer of the application goes before all schemas; `reply.serialize` knows both, but no
+  // schemas by media type.
+  if (byType === undefined || hasAppSerializer(reply)) return reply.serialize(payload) as string
+  const mediaType = String(reply.getHeader('content-type')).split(';', 1)[0]!.trim().toLowerCase()
+  const serializer = byType[mediaType] ?? byType['*/*']
+  return serializer ? serializer(payload) : JSON.stringify(payload)
+}
+
+/** Whether `setReplySerializer()` was called, for this scope or one around it. */
+function hasAppSerializer(reply: FastifyReply): boolean {
+  let scope: object | null = reply.server
+  while (scope !== null) {
+    for (const symbol of Object.getOwnPropertySymbols(scope)) {
+      if (symbol.description === 'fastify.replySerializerDefault') {
+        return typeof (scope as never)[symbol] === 'function'
+      }
+    }
+    scope = Object.getPrototypeOf(scope) as object | null
   }
+  return false
 }
 
 /** The response schemas of this status, when they are told apart by media type. */

@@ -100,7 +100,10 @@ function forward(exchange: Exchange, reply: FastifyReply, handler: Handler): unk
   if (exchange.flight !== undefined && result instanceof Promise) {
     const giveUp = (): void => {
       // The client is gone and the handler had nothing to say: then Fastify sends nothing at all.
-      if (reply.raw.destroyed || reply.request.raw.aborted) release(exchange, 'overtaken')
+      const { raw, request } = reply
+      if (raw.destroyed || request.raw.aborted || request.raw.socket?.destroyed) {
+        release(exchange, 'overtaken')
+      }
     }
     // A step later, so that whatever Fastify does with the result comes first.
     result.then(giveUp, giveUp)

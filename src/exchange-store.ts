@@ -10,9 +10,14 @@ import {
   tellStatus,
 } from './exchange.ts'
 import { type CacheStatus, STORED_MISS, STORED_STALE } from './http/cache-status.ts'
-import type { FieldValue } from './http/fields.ts'
+import { type FieldValue, listMembers } from './http/fields.ts'
 import { explicitLifetime } from './http/freshness.ts'
-import { type FieldReader, type NotStoredReason, privateSign } from './http/storability.ts'
+import {
+  type FieldReader,
+  type NotStoredReason,
+  privateSign,
+  varyIsKeyed,
+} from './http/storability.ts'
 import { MAX_TAGS } from './invalidation/tags.ts'
 import { Cached } from './store/cached.ts'
 import type { StoredEntry } from './stored-response.ts'
@@ -33,7 +38,7 @@ export function judgeOnWire(
   const final: FieldReader = (name) =>
     (headers?.[name] ?? reply.raw.getHeader(name)) as FieldValue | undefined
   const entry = judge(exchange, reply, status, final)
-  const verdict = conclude(exchange, entry, reply.request[NOTES])
+  const verdict = verdictOn(exchange, entry, reply.request[NOTES])
   const set = (name: string, value: string): void => {
     if (headers === undefined) reply.raw.setHeader(name, value)
     else headers[name] = value
@@ -54,7 +59,12 @@ export function judgeOnWire(
 }
 
 /** Once the header section is on its way: stores what may be stored, releases those who wait. */
-export function settleOnWire(exchange: Exchange, entry: StoredEntry | NotStoredReason): void {
+export function settleOnWire(
+  exchange: Exchange,
+  reply: FastifyReply,
+  entry: StoredEntry | NotStoredReason,
+): void {
+  exchange.conclude(verdictOn(exchange, entry, reply.request[NOTES]))
   if (typeof entry === 'string') {
     release(exchange, entry === 'invalidated' ? 'overtaken' : 'uncacheable')
     return
@@ -63,7 +73,7 @@ export function settleOnWire(exchange: Exchange, entry: StoredEntry | NotStoredR
   if (exchange.flight !== undefined) release(exchange, new Cached(entry, 'handler'))
 }
 
-function conclude(
+function verdictOn(
   exchange: Exchange,
   entry: StoredEntry | NotStoredReason,
   notes: CacheNotes | undefined,
@@ -72,15 +82,10 @@ function conclude(
   // Without a position in the log an entry can be shared with those who wait, and not be kept.
   const reason = typeof entry === 'string' ? entry : entry.epoch === '' ? 'unavailable' : undefined
   if (reason === undefined) {
-    return exchange.conclude(fwd === 'stale' ? STORED_STALE : STORED_MISS)
+    return fwd === 'stale' ? STORED_STALE : STORED_MISS
   }
   const message = reason === 'skipped' ? notes?.skip?.reason : undefined
-  return exchange.conclude({
-    hit: false,
-    fwd,
-    detail: reason,
-    ...(message === undefined ? {} : { message }),
-  })
+  return { hit: false, fwd, detail: reason, ...(message === undefined ? {} : { message }) }
 }
 
 /** Lets go of whoever waits for this exchange. */
@@ -109,12 +114,22 @@ function judge(
   if (status !== 304 && !policy.statuses.has(status)) return 'status'
   if (answer.fields === undefined) return 'fields'
   const { set } = answer.fields
+  const { before } = exchange.fill!
   const own: FieldReader = (name) => {
     for (const pair of set) if (pair[0] === name) return pair[1]
     return undefined
   }
   const { origin } = reply.request.headers
+  if (!varyIsKeyed(hooksVary(before['vary']), policy.keyedFields)) return 'vary'
   return privateSign(own, final, policy.keyedFields, origin) ?? complete(exchange, reply, final)
+}
+
+/**
+ * What a hook varies on before the handler, the handler may have seen. Origin is what @fastify/cors
+ * writes on every response, for fields that are made anew on every hit.
+ */
+function hooksVary(vary: FieldValue | undefined): string[] | undefined {
+  return vary === undefined ? undefined : listMembers(vary).filter((name) => name !== 'origin')
 }
 
 /** The last questions need the entry itself. */

@@ -18,6 +18,7 @@ import type { KnownTarget } from './key-memo.ts'
 import type { Policy } from './policy.ts'
 import type { ResponseCache } from './response-cache.ts'
 import type { LogPosition } from './stored-response.ts'
+import { syncResult } from './sync-result.ts'
 import { countStatus } from './telemetry.ts'
 
 /** Where a request keeps its exchange; state on the route would not survive `callNotFound()`. */
@@ -161,7 +162,7 @@ function identityOf(exchange: Exchange, request: FastifyRequest): string | undef
   try {
     const identity: unknown = exchange.policy.vary.by!(request)
     if (identity === undefined || typeof identity === 'string') return identity
-    if (identity instanceof Promise) identity.catch(() => {})
+    syncResult('vary.by', identity)
     throw new TypeError(`vary.by returned ${typeof identity}; it must return a string or undefined`)
   } catch (error) {
     exchange.bypass = 'vary-by-failed'
@@ -198,7 +199,7 @@ function optionBypass(exchange: Exchange, request: FastifyRequest): string | und
   const { bypass } = exchange.policy
   if (bypass === undefined) return undefined
   try {
-    return bypass(request) ? 'option' : undefined
+    return syncResult('bypass', bypass(request)) ? 'option' : undefined
   } catch (error) {
     exchange.cache.trouble.report('bypass', error as Error)
     return 'option-failed'

@@ -62,8 +62,18 @@ export class OptionsReader {
 
   function<Fn>(name: string): Fn | undefined {
     const value = this.#values[name]
-    if (value === undefined || typeof value === 'function') return value as Fn | undefined
+    if (value === undefined || typeof value === 'function') {
+      this.refuseAsync(name)
+      return value as Fn | undefined
+    }
     return this.fail(name, 'a function')
+  }
+
+  /** What these functions return is used at once; a promise would be no answer. */
+  refuseAsync(name: string): void {
+    if (this.#values[name]?.constructor.name === 'AsyncFunction') {
+      this.fail(name, 'a function that is not async')
+    }
   }
 
   oneOf<const Value extends string>(name: string, values: readonly Value[]): Value | undefined {

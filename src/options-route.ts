@@ -170,7 +170,10 @@ function checkClientCacheControl(reader: OptionsReader): string | undefined {
 function checkTtl(reader: OptionsReader): CheckedRouteOptions['ttl'] {
   const ttl = reader.value('ttl')
   if (ttl === 'headers') return ttl
-  if (typeof ttl === 'function') return ttl as Fn<'ttl'>
+  if (typeof ttl === 'function') {
+    reader.refuseAsync('ttl')
+    return ttl as Fn<'ttl'>
+  }
   return reader.duration('ttl', ", 'headers', or a function of (request, reply, payload)")
 }
 
@@ -178,7 +181,10 @@ function checkTags<Name extends 'tags' | 'invalidates'>(
   reader: OptionsReader,
   name: Name,
 ): readonly string[] | Fn<Name> | undefined {
-  if (typeof reader.value(name) === 'function') return reader.value(name) as Fn<Name>
+  if (typeof reader.value(name) === 'function') {
+    reader.refuseAsync(name)
+    return reader.value(name) as Fn<Name>
+  }
   const tags = reader.strings(name)
   const problem = tags?.map(tagProblem).find((each) => each !== undefined)
   if (problem !== undefined) throw new InvalidOptionError(`${reader.path(name)}: ${problem}`)

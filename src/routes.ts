@@ -9,6 +9,7 @@ import type { CheckedOptions } from './options.ts'
 import { type RouteCacheOptions, checkRouteOptions } from './options-route.ts'
 import { type Policy, compilePolicy } from './policy.ts'
 import type { ResponseCache } from './response-cache.ts'
+import { syncResult } from './sync-result.ts'
 
 /** What a route is attached to. A registration in an inner scope takes the route over. */
 interface Attachment {
@@ -190,7 +191,10 @@ async function invalidateAfter(
   if (SAFE_METHODS.has(request.method) || reply.statusCode < 200 || reply.statusCode >= 400) return
   try {
     const { invalidates } = policy
-    const tags = typeof invalidates === 'function' ? invalidates(request, reply) : invalidates!
+    const tags = syncResult(
+      'invalidates',
+      typeof invalidates === 'function' ? invalidates(request, reply) : invalidates!,
+    )
     const problem = tags.map(tagProblem).find((each) => each !== undefined)
     if (problem !== undefined) throw new TypeError(`invalidates gave a wrong tag: ${problem}`)
     await cache.invalidate({ tags: tags.map((tag) => encodeTag('tag', tag)), mode: 'expire' })

@@ -64,8 +64,8 @@ function forbiddingDirective(cacheControl: FieldValue | undefined): NotStoredRea
   return (['no-store', 'private', 'no-cache'] as const).find((name) => directives.has(name))
 }
 
-/** Whether every field that the handler varied on is in the key. */
-function varyIsKeyed(vary: FieldValue | undefined, keyed: ReadonlySet<string>): boolean {
+/** Whether every field that an answer varies on is in the key. */
+export function varyIsKeyed(vary: FieldValue | undefined, keyed: ReadonlySet<string>): boolean {
   return vary === undefined || listMembers(vary).every((name) => keyed.has(name))
 }
 
