@@ -38,7 +38,8 @@ export class LogTable {
 
   raiseFloor(seq: number): void {
     if (seq <= this.floor) return
-    this.floor = seq
+    // What is no number is above everything: nothing is known to be valid then.
+    this.floor = Number.isNaN(seq) ? Infinity : seq
     this.version++
   }
 

@@ -34,7 +34,10 @@ export class RedisLog implements InvalidationLog {
   readonly #keys: ControlKeys
   readonly #follower: RedisFollower
   readonly #pending = new PendingInvalidations()
+  /** Forgotten here, and not confirmed by Redis so far. */
+  readonly #underWay = new Set<Invalidation>()
   #confirming: Promise<boolean> | undefined
+  #delivery: Promise<void> | undefined
   #retry: NodeJS.Timeout | undefined
   #closed = false
 
@@ -45,7 +48,7 @@ export class RedisLog implements InvalidationLog {
     this.#follower = new RedisFollower(guard.client, {
       keys: this.#keys,
       maxTags: options.maxTags,
-      beforeTrust: () => this.#deliverPending(),
+      beforeTrust: () => this.#beforeTrust(),
       onTrouble: options.onTrouble,
     })
   }
@@ -104,12 +107,17 @@ export class RedisLog implements InvalidationLog {
   async invalidate(invalidation: Invalidation): Promise<void> {
     if (this.#closed) throw new ClosedError('an invalidation')
     this.#forget(invalidation)
-    for (const part of partsOf(invalidation)) {
-      const outcome = await this.#append(part)
-      if (outcome === true) continue
-      this.#pending.add(invalidation)
-      this.#scheduleRetry()
-      throw new InvalidationPendingError(describe(invalidation), outcome)
+    this.#underWay.add(invalidation)
+    try {
+      for (const part of partsOf(invalidation)) {
+        const outcome = await this.#append(part)
+        if (outcome === true) continue
+        this.#pending.add(invalidation)
+        this.#scheduleRetry()
+        throw new InvalidationPendingError(describe(invalidation), outcome)
+      }
+    } finally {
+      this.#underWay.delete(invalidation)
     }
   }
 
@@ -154,18 +162,33 @@ export class RedisLog implements InvalidationLog {
     )
   }
 
-  async #deliverPending(): Promise<void> {
-    for (const invalidation of this.#pending.take()) {
-      this.#forget(invalidation)
-      for (const part of partsOf(invalidation)) {
-        // The outcome of a call that seemed to fail is unknown; twice is harmless.
-        if ((await this.#send(part)) === FAILED) {
-          this.#pending.add(invalidation)
-          this.#scheduleRetry()
-          break
-        }
-      }
+  /** A table that was just loaded does not know what Redis has not been told yet. */
+  async #beforeTrust(): Promise<void> {
+    for (const invalidation of this.#underWay) this.#forget(invalidation)
+    await this.#deliverPending()
+  }
+
+  /** One delivery at a time; what comes meanwhile is for the next. */
+  #deliverPending(): Promise<void> {
+    this.#delivery ??= this.#deliver().finally(() => {
+      this.#delivery = undefined
+      if (this.#pending.size > 0) this.#scheduleRetry()
+    })
+    return this.#delivery
+  }
+
+  async #deliver(): Promise<void> {
+    const invalidation = this.#pending.begin()
+    if (invalidation === undefined) return
+    this.#forget(invalidation)
+    let delivered = true
+    for (const part of partsOf(invalidation)) {
+      // The outcome of a call that seemed to fail is unknown; twice is harmless.
+      if ((await this.#send(part)) !== FAILED) continue
+      delivered = false
+      break
     }
+    this.#pending.end(delivered)
   }
 
   #scheduleRetry(): void {

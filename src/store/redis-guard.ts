@@ -1,5 +1,7 @@
 import type { Cluster, Redis } from 'ioredis'
 
+import { type Deadline, Deadlines } from './deadlines.ts'
+
 export type RedisClient = Redis | Cluster
 
 /** What an operation that failed, or came too late, returns instead of a value. */
@@ -29,6 +31,7 @@ export class RedisGuard {
   /** What went wrong last, for messages. */
   lastError = 'no answer yet'
   readonly #options: GuardOptions
+  readonly #deadlines = new Map<number, Deadlines>()
   #failures = 0
   #openUntil = 0
   #probing = false
@@ -56,19 +59,16 @@ export class RedisGuard {
     const isProbe = this.#openUntil !== 0
     if (isProbe && !this.#mayProbe()) return Promise.resolve(FAILED)
     return new Promise((resolve) => {
-      let settled = false
       // What answers after the deadline was counted then, and says nothing about now.
       const settle = (value: T | typeof FAILED, error?: Error, unreachable = false): void => {
-        if (settled) return
-        settled = true
-        clearTimeout(timer)
+        if (deadline.expire === undefined) return
+        deadline.expire = undefined
         if (error === undefined) this.#succeeded(isProbe)
         else this.#failed(operation, error, { unreachable, isProbe })
         resolve(value)
       }
-      const timer = setTimeout(
-        () => settle(FAILED, new Error(`no answer within ${deadlineMs} ms`), true),
-        deadlineMs,
+      const deadline: Deadline = this.#deadlinesOf(deadlineMs).add(() =>
+        settle(FAILED, new Error(`no answer within ${deadlineMs} ms`), true),
       )
       try {
         run(this.client).then(
@@ -79,6 +79,15 @@ export class RedisGuard {
         settle(FAILED, asError(error))
       }
     })
+  }
+
+  /** There are two lengths: that of requests and that of invalidations. */
+  #deadlinesOf(milliseconds: number): Deadlines {
+    let deadlines = this.#deadlines.get(milliseconds)
+    if (deadlines === undefined) {
+      this.#deadlines.set(milliseconds, (deadlines = new Deadlines(milliseconds)))
+    }
+    return deadlines
   }
 
   #mayProbe(): boolean {

@@ -54,7 +54,7 @@ describe('in a Redis Cluster', () => {
     assert.ok(stored.every((each) => each))
     for (const node of cluster.nodes) {
       const client = node.client()
-      const here = (await client.keys('*')).filter((key) => key.startsWith(`${NAMESPACE}:entry`))
+      const here = (await client.keys('*')).filter((key) => key.startsWith(`${NAMESPACE}#entry`))
       assert.ok(here.length > 50, `${here.length} entries on one node`)
       for (const key of here) assert.ok((await client.pttl(key)) > 0)
     }

@@ -105,6 +105,22 @@ describe('RedisLog', () => {
     assert.ok(calls['mget']! <= 3, JSON.stringify(calls))
   })
 
+  it('confirms while others invalidate, though a record may arrive before an older answer', async () => {
+    const [one, two] = [await start(), await start()]
+    let over = false
+    const asking = Array.from({ length: 4 }, async () => {
+      let refused = 0
+      while (!over) if (!(await two.log.confirm())) refused++
+      return refused
+    })
+    const calls = await commandCalls(raw, async () => {
+      for (let n = 0; n < 1500; n++) await one.invalidate('t:=a')
+      over = true
+    })
+    assert.deepEqual(await Promise.all(asking), [0, 0, 0, 0])
+    assert.equal(calls['zscan'], undefined, 'nothing was loaded anew')
+  })
+
   it('sends one command for an invalidation of many tags', async () => {
     const one = await start()
     await one.invalidate('t:=warm')

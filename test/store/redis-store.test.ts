@@ -73,11 +73,11 @@ describe('RedisStore', () => {
     }
     // Replaced by a shorter life, and by the loser of a comparison: the ttl is still the entry's own.
     await store.set('a', makeEntry(), 1000)
-    assert.ok((await raw.pttl('ttl:a')) <= 1000)
+    assert.ok((await raw.pttl('ttl#a')) <= 1000)
     await store.set('a', makeEntry({ seq: 0 }), 60_000)
-    assert.ok((await raw.pttl('ttl:a')) <= 1000)
+    assert.ok((await raw.pttl('ttl#a')) <= 1000)
     await eventually('b and c have expired', async () => {
-      return (await raw.keys('ttl:*')).sort().join() === 'ttl:a,ttl:d'
+      return (await raw.keys('ttl#*')).sort().join() === 'ttl#a,ttl#d'
     })
   })
 
@@ -131,23 +131,23 @@ describe('RedisStore', () => {
   for (const [what, put] of garbage) {
     it(`finds nothing where ${what} stands, and replaces it`, async () => {
       const { store, damaged, troubles } = await connected('garbage')
-      await raw.del('garbage:key')
-      await put('garbage:key')
+      await raw.del('garbage#key')
+      await put('garbage#key')
       assert.equal(await store.get('key'), undefined)
       assert.equal(damaged() + troubles.length, 1, 'somebody was told')
       assert.equal(await store.set('key', makeEntry({ body: 'whole' }), 60_000), true)
       assert.equal((await store.get('key'))?.body!.toString(), 'whole')
-      assert.ok((await raw.pttl('garbage:key')) > 0)
+      assert.ok((await raw.pttl('garbage#key')) > 0)
     })
   }
 
   it('finds nothing in an entry that was damaged where it lies, or copied from another key', async () => {
     const { store, damaged } = await connected('damage')
     await store.set('a', makeEntry({ body: 'hello' }), 60_000)
-    await raw.copy('damage:a', 'damage:b')
+    await raw.copy('damage#a', 'damage#b')
     assert.equal(await store.get('b'), undefined)
-    const length = await raw.strlen('damage:a')
-    await raw.setrange('damage:a', length - 1, 'O')
+    const length = await raw.strlen('damage#a')
+    await raw.setrange('damage#a', length - 1, 'O')
     assert.equal(await store.get('a'), undefined)
     assert.equal(damaged(), 2)
   })
@@ -167,7 +167,7 @@ describe('RedisStore', () => {
   it("puts the client's own prefix in front of everything", async () => {
     const { store } = await connected('inner', { keyPrefix: 'app:' })
     await store.set('a', makeEntry({ body: 'prefixed' }), 60_000)
-    assert.deepEqual(await raw.keys('*inner*'), ['app:inner:a'])
+    assert.deepEqual(await raw.keys('*inner*'), ['app:inner#a'])
     assert.equal((await store.get('a'))?.body!.toString(), 'prefixed')
     await store.delete('a')
     assert.equal(await raw.exists('app:inner:a'), 0)

@@ -129,7 +129,7 @@ describe('TieredCache over Redis', () => {
 
   it('keeps an entry in Redis for as long as it is fresh', async () => {
     await process().store('key', entry({ ttlMs: 5000 }))
-    const [name] = (await raw.keys(`tiers${namespaces - 1}:*`)) as [string]
+    const [name] = (await raw.keys(`tiers${namespaces - 1}#*`)) as [string]
     const left = await raw.pttl(name)
     assert.ok(left > 0 && left <= 5000, `${left} ms`)
   })
