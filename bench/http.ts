@@ -13,7 +13,7 @@ const [rounds = 9, requests = 12_000] = process.argv.slice(2).map(Number)
 
 const redisUrl = process.env['REDIS_URL']
 const hot = (): string => '/products?page=1&sort=name'
-let counter = 0
+let counter = Date.now()
 const cold = (): string => `/products?page=${counter++}&sort=name`
 
 interface Pair {
@@ -29,7 +29,10 @@ const pairs: Pair[] = [
   { title: 'uncached, with / without', ours: 'uncachedWithPlugin', theirs: 'bare', path: hot },
 ]
 if (redisUrl) {
-  pairs.push({ title: 'redis hit / by hand', ours: 'redisHit', theirs: 'redisByHand', path: hot })
+  pairs.push(
+    { title: 'redis hit / by hand', ours: 'redisHit', theirs: 'redisByHand', path: hot },
+    { title: 'redis miss / by hand', ours: 'redisMiss', theirs: 'redisMissByHand', path: cold },
+  )
 }
 
 interface Server {

@@ -37,7 +37,8 @@ function storedFields(
   entry: StoredEntry,
   clientCacheControl: string | undefined,
 ): Rendered['fields'] {
-  const fields = Object.fromEntries(entry.headers) as Rendered['fields']
+  const fields: Rendered['fields'] = {}
+  for (const [name, value] of entry.headers) fields[name] = value as string | string[]
   if (clientCacheControl !== undefined) fields['cache-control'] ??= clientCacheControl
   return fields
 }

@@ -33,6 +33,7 @@ export interface StoredEntry extends LogPosition {
 export const EPOCH_LENGTH = 16
 const SEQ_LENGTH = 16
 const MAGIC = Buffer.from('FRC\x01', 'latin1')
+const MAGIC_NUMBER = MAGIC.readUInt32BE(0)
 const CHECKSUM_AT = 4
 const EPOCH_AT = 8
 const SEQ_AT = EPOCH_AT + EPOCH_LENGTH
@@ -92,7 +93,7 @@ function checksum(key: string, frame: Buffer): number {
 
 /** The entry in a frame, or undefined when anything about the bytes is odd. Never throws. */
 export function decodeEntry(key: string, frame: Buffer): StoredEntry | undefined {
-  if (frame.length < PRELUDE || frame.compare(MAGIC, 0, 4, 0, 4) !== 0) return undefined
+  if (frame.length < PRELUDE || frame.readUInt32BE(0) !== MAGIC_NUMBER) return undefined
   const headLength = frame.readUInt32BE(HEAD_LENGTH_AT)
   const bodyLength = frame.readUInt32BE(BODY_LENGTH_AT)
   if (PRELUDE + headLength + bodyLength !== frame.length) return undefined

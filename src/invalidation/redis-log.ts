@@ -86,13 +86,15 @@ export class RedisLog implements InvalidationLog {
 
   async #confirm(): Promise<boolean> {
     const sentAt = performance.now()
+    // A record may overtake the answer; only a number below what was known before is one too low.
+    const known = this.position
     const answer = await this.#guard.attempt('confirm', (client) =>
       client.mget(this.#keys.epoch, this.#keys.seq),
     )
     if (answer === FAILED) return false
     const [epoch, seq] = answer
-    const { position } = this
-    if (epoch !== position.epoch || seq == null || Number(seq) < position.seq) {
+    const wentBack = epoch === known.epoch && Number(seq) < known.seq
+    if (epoch !== this.position.epoch || seq == null || wentBack) {
       this.#follower.askReload()
       return false
     }

@@ -30,7 +30,7 @@ describe('an application under load answers', { concurrency: 3 }, () => {
     assertUnharmed(t, seen)
     assert.equal(scene.stats.pendingInvalidations, 0)
     await raw.config('SET', 'maxmemory', '0')
-    await raw.del('shop:d:key')
+    await raw.del('shop#d:key')
     assert.equal(await scene.app.cache.set('key', 1), true)
   })
 

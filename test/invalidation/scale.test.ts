@@ -64,7 +64,7 @@ describe('invalidating a tag that many entries carry', () => {
     assert.equal(await raw.zcard(KEYS.tags), 2, 'one tag, and the mark that the set is whole')
     for (const key of ['0', '1', String(ENTRIES - 1)]) {
       assert.equal(await process.uses((await store.get(key))!), false)
-      assert.ok((await raw.pttl(`${NAMESPACE}:${key}`)) > 0)
+      assert.ok((await raw.pttl(`${NAMESPACE}#${key}`)) > 0)
     }
     await process.close()
     await server.stop()
