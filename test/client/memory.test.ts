@@ -47,6 +47,16 @@ describe('the cache client in memory', () => {
     assert.equal(await cache.has('key99'), true)
   })
 
+  it('holds nothing of a value that was overtaken by an invalidation', async (t) => {
+    const cache = await openClient(t)
+    const factory = async (): Promise<string> => {
+      await cache.invalidateTags(['x'])
+      return 'from before'
+    }
+    assert.equal(await cache.getOrSet('key', factory, { tags: ['x'] }), 'from before')
+    assert.equal(cache.stats().memory?.entries, 0)
+  })
+
   it('knows nothing of another application in the same process', async (t) => {
     const [one, two] = [await openClient(t), await openClient(t)]
     await one.set('key', 1)

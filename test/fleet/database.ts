@@ -11,6 +11,8 @@ export interface Row {
 export interface Write {
   tag: string
   version: number
+  /** An item whose page shows it. */
+  id: number
 }
 
 export class Database {
@@ -39,13 +41,14 @@ export class Database {
     const item = this.#items[id]!
     item.version++
     if (Math.random() < 0.3) item.group = Math.floor(Math.random() * this.#groups.length)
-    return { tag: `item:${id}`, version: item.version }
+    return { tag: `item:${id}`, version: item.version, id }
   }
 
   /** A new version of a group; every page of its items shows it. */
   writeGroup(group: number): Write {
     this.#groups[group]!++
-    return { tag: `group:${group}`, version: this.#groups[group]! }
+    const id = this.#items.findIndex((item) => item.group === group)
+    return { tag: `group:${group}`, version: this.#groups[group]!, id: Math.max(0, id) }
   }
 
   writeSomething(): Write {

@@ -7,12 +7,12 @@ import type { Stats } from '../../src/index.ts'
 import { eventually } from '../support/clock.ts'
 import { TestProcess } from '../support/processes.ts'
 import { type RedisServer, startRedis } from '../support/redis.ts'
-import { Database, type Row } from './database.ts'
+import { Database, type Row, type Write } from './database.ts'
 import { History } from './history.ts'
 import { MODES } from './modes.ts'
 
-const ITEMS = 24
-const GROUPS = 6
+const ITEMS = 60
+const GROUPS = 12
 const READERS = 16
 const WRITERS = 3
 const CLEANUP_MS = 10_000
@@ -91,7 +91,7 @@ export class Fleet {
   async write(
     history: History,
     mode: string,
-    write = this.database.writeSomething(),
+    write: Write,
     worker = this.anyWorker(),
   ): Promise<void> {
     const answer = await this.#send('POST', worker, `/${mode}/invalidate`, [write.tag])
@@ -103,6 +103,7 @@ export class Fleet {
   async load(mode: string, reads: number): Promise<History> {
     this.database = new Database(ITEMS, GROUPS)
     const history = new History()
+    const probes: Promise<Row>[] = []
     let left = reads
     const reader = async (): Promise<void> => {
       while (left-- > 0) {
@@ -111,14 +112,18 @@ export class Fleet {
     }
     const writer = async (): Promise<void> => {
       while (left > 0) {
-        await this.write(history, mode)
-        await pause(Math.random() * 10)
+        const write = this.database.writeSomething()
+        await this.write(history, mode, write)
+        // At this very moment a process that has not heard of it is at its weakest.
+        for (const at of this.workers.keys()) probes.push(this.read(history, mode, write.id, at))
+        await pause(Math.random() * 20)
       }
     }
     await Promise.all([
       ...Array.from({ length: READERS }, reader),
       ...Array.from({ length: WRITERS }, writer),
     ])
+    await Promise.all(probes)
     return history
   }
 

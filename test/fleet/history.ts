@@ -16,7 +16,7 @@ export class History {
   writes = 0
 
   /** The invalidation after this write has resolved, now. */
-  resolved({ tag, version }: Write, at: number = performance.now()): void {
+  resolved({ tag, version }: Omit<Write, 'id'>, at: number = performance.now()): void {
     this.writes++
     let versions = this.#resolved.get(tag)
     if (versions === undefined) this.#resolved.set(tag, (versions = []))

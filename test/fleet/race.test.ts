@@ -5,7 +5,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { Fleet } from './fleet.ts'
 import { MODES, NAIVE } from './modes.ts'
 
-const READS = 2500
+const READS = 4000
 /** On loopback a record takes a millisecond or so; this is what a busy machine may add. */
 const EVENTUAL_MS = 250
 /** Long enough for everything that is on its way to arrive. */
@@ -36,11 +36,18 @@ describe('four processes that read and write at random', () => {
   }
 
   it('are found out when they use a naive store with an index set per tag', async (t) => {
-    const history = await fleet.load(NAIVE, READS)
-    await pause(QUIET_MS)
-    const quiet = await fleet.readAll(NAIVE)
-    t.diagnostic(`${NAIVE}: ${history.toString()}; after quiet ${quiet.old} old of ${quiet.reads}`)
-    assert.ok(history.stale.length > 0, 'what strict must not do')
-    assert.ok(quiet.old > 0, 'what nobody must do')
+    let [strict, eventual] = [0, 0]
+    for (let attempt = 0; attempt < 3 && (strict === 0 || eventual === 0); attempt++) {
+      const history = await fleet.load(NAIVE, READS)
+      await pause(QUIET_MS)
+      const quiet = await fleet.readAll(NAIVE)
+      t.diagnostic(
+        `${NAIVE}: ${history.toString()}; after quiet ${quiet.old} old of ${quiet.reads}`,
+      )
+      strict += history.stale.length
+      eventual += history.staleBeyond(EVENTUAL_MS) + quiet.old
+    }
+    assert.ok(strict > 0, 'it does what strict must not do')
+    assert.ok(eventual > 0, 'it does what nobody must do')
   })
 })

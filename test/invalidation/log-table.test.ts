@@ -220,4 +220,14 @@ describe('LogTable', () => {
     assert.equal(table.lastSeq('tag11'), 11)
     assert.ok(table.floor < 11 && table.floor > 0)
   })
+
+  it('takes a tag for as old as its last invalidation', () => {
+    const table = new LogTable(10)
+    for (let n = 1; n <= 10; n++) table.merge(`tag${n}`, n)
+    table.merge('tag1', 11)
+    table.merge('tag11', 12)
+    assert.equal(table.lastSeq('tag1'), 11)
+    assert.equal(table.lastSeq('tag2'), undefined)
+    assert.ok(table.floor < 11)
+  })
 })

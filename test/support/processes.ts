@@ -84,7 +84,9 @@ export class TestProcess {
   }
 
   private constructor(module: string, answers: Answers) {
-    this.process = fork(module, { stdio: ['ignore', 'pipe', 'pipe', 'ipc'] })
+    // The variable would make a process that comes across node:test report in its binary form.
+    const { NODE_TEST_CONTEXT: _context, ...env } = process.env
+    this.process = fork(module, { env, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] })
     const folder = mkdtempSync(join(guardedFolder(), 'process-'))
     writeFileSync(join(folder, 'pid'), String(this.process.pid))
     this.#line = new Line((message) => {
