@@ -31,6 +31,12 @@ const pairs: Pair[] = [
 if (redisUrl) {
   pairs.push(
     { title: 'redis hit / by hand', ours: 'redisHit', theirs: 'redisByHand', path: hot },
+    {
+      title: 'the same, not coalesced',
+      ours: 'redisHitAlone',
+      theirs: 'redisByHand',
+      path: hot,
+    },
     { title: 'redis miss / by hand', ours: 'redisMiss', theirs: 'redisMissByHand', path: cold },
   )
 }

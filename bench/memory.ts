@@ -1,6 +1,6 @@
 import { LocalLog } from '../src/invalidation/local-log.ts'
 import { MemoryStore } from '../src/store/memory-store.ts'
-import type { StoredEntry } from '../src/stored-response.ts'
+import { type StoredEntry, plainLifetimes } from '../src/stored-response.ts'
 
 /**
  * Whether the memory tier's bound is true: fills a 64 MiB store with bodies of one size and compares
@@ -16,14 +16,14 @@ function entry(index: number, bytes: number): StoredEntry {
   return {
     ...log.position,
     tags: ['r:=/products/:id', `p:=${path}`, `u:=${path.length}:${path}`, `t:=product:${index}`],
-    storedAt: Date.now(),
-    freshUntil: Date.now() + 3_600_000,
+    ...plainLifetimes(Date.now(), Date.now() + 3_600_000),
     status: 200,
     headers: [
       ['content-type', 'application/json; charset=utf-8'],
       ['x-product', `product ${index}`],
     ],
     removed: [],
+    varies: undefined,
     body: Buffer.allocUnsafeSlow(bytes).fill('x'),
   }
 }

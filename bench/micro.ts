@@ -4,7 +4,12 @@ import { canonicalTarget, primaryKey, routeIdentity, variantKey } from '../src/h
 import { LocalLog } from '../src/invalidation/local-log.ts'
 import { MemoryStore } from '../src/store/memory-store.ts'
 import { TieredCache } from '../src/store/tiered-cache.ts'
-import { type StoredEntry, decodeEntry, encodeEntry } from '../src/stored-response.ts'
+import {
+  type StoredEntry,
+  decodeEntry,
+  encodeEntry,
+  plainLifetimes,
+} from '../src/stored-response.ts'
 
 /** The parts of a request's way through the cache, one by one: `npm run bench:micro`. */
 const identity = routeIdentity({
@@ -26,14 +31,14 @@ const log = new LocalLog(100_000)
 const entry = (bytes: number): StoredEntry => ({
   ...log.position,
   tags: ['r:=/products/:id', 'p:=/products/4711', 'u:=14:/products/4711', 't:=product:4711'],
-  storedAt: Date.now(),
-  freshUntil: Date.now() + 3_600_000,
+  ...plainLifetimes(Date.now(), Date.now() + 3_600_000),
   status: 200,
   headers: [
     ['content-type', 'application/json; charset=utf-8'],
     ['cache-control', 'no-transform'],
   ],
   removed: [],
+  varies: undefined,
   body: Buffer.alloc(bytes, 'x'),
 })
 const memory = new MemoryStore({ maxBytes: 64_000_000, maxEntryBytes: 8_000_000 })
@@ -58,7 +63,7 @@ group('lookup in memory', () => {
 summary(() => {
   for (const bytes of [1000, 100_000]) {
     const one = entry(bytes)
-    const frame = encodeEntry('bench:r:key', one)
+    const frame = Buffer.from(encodeEntry('bench:r:key', one))
     bench(`encode a frame, body ${bytes} bytes`, () => encodeEntry('bench:r:key', one))
     bench(`decode a frame, body ${bytes} bytes`, () => decodeEntry('bench:r:key', frame))
   }

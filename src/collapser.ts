@@ -5,6 +5,8 @@ export class Flight {
   readonly startedAt: number
   /** Each resolves the promise of one waiter, who goes on in a context of its own. */
   waiters: Set<(cached: Cached | undefined) => void> | undefined
+  /** Called when the first comes to wait, to see to it that nobody waits in vain. */
+  onFirstWaiter: (() => void) | undefined
   /** An invalidation came between: those who waited may wait together for the next run. */
   overtaken = false
   /** Set when the computation threw, for those who share errors too. */
@@ -22,10 +24,11 @@ export class Flight {
 }
 
 /**
- * How a computation ended: something to share, nothing that may be shared (remembered for a while),
- * or something that an invalidation overtook (which says nothing about the next one).
+ * How a computation ended: something to share (with nobody, when nobody waits), nothing that may be
+ * shared (remembered for a while), or something that an invalidation overtook (which says nothing
+ * about the next one).
  */
-export type Outcome = Cached | 'uncacheable' | 'overtaken'
+export type Outcome = Cached | 'unwaited' | 'uncacheable' | 'overtaken'
 
 export interface CollapserOptions {
   /** Computations that others may join at the same time; beyond it nobody waits. */
@@ -103,8 +106,10 @@ export class Collapser {
         flight.waiters?.delete(settle)
         resolve(undefined)
       }, maxWaitMs)
+      const isFirst = flight.waiters === undefined
       flight.waiters ??= new Set()
       flight.waiters.add(settle)
+      if (isFirst) flight.onFirstWaiter?.()
     })
   }
 

@@ -1,26 +1,25 @@
 import type { FastifyReply } from 'fastify'
 
 import { type Duration, seconds } from './durations.ts'
-import { type CapturedAnswer, EXCHANGE, type Exchange, type Fill } from './exchange.ts'
+import { EXCHANGE, type Exchange, Fill } from './exchange.ts'
+import { currentFields } from './exchange-fields.ts'
 import { captureBody, listenToOwnSerializer } from './exchange-serializer.ts'
-import { type HeadFields, judgeOnWire, settleOnWire } from './exchange-store.ts'
-import type { Fields } from './http/fields.ts'
+import { type HeadFields, judgeOnWire, settleOnWire, withoutEntry } from './exchange-store.ts'
+import { type Fields, NO_FIELDS } from './http/fields.ts'
 import type { NotStoredReason } from './http/storability.ts'
 import { encodeTag, tagProblem } from './invalidation/tags.ts'
 import { syncResult } from './sync-result.ts'
 
 type WriteHead = (status: number, ...rest: unknown[]) => unknown
-type Watched = FastifyReply & { [EXCHANGE]?: Watch }
-type WatchedRaw = FastifyReply['raw'] & { [EXCHANGE]?: Watch }
 
 /** The methods as they were before this cache looked over their shoulder. */
 interface Watch {
-  exchange: Exchange
   reply: FastifyReply
   send: FastifyReply['send']
   writeHead: WriteHead
-  concluded: boolean
 }
+
+type WatchedRaw = FastifyReply['raw'] & { [EXCHANGE]?: Watch }
 
 /**
  * Watches one reply from the handler's answer to the wire. `send` is the moment the handler answers,
@@ -30,72 +29,60 @@ interface Watch {
  */
 export function watchAnswer(exchange: Exchange, reply: FastifyReply): void {
   const { log } = exchange.cache
-  exchange.fill = {
-    fence: log.position,
-    knownVersion: log.version,
-    before: snapshot(reply.getHeaders()),
-    answer: undefined,
-    failure: undefined,
-  }
+  exchange.fill = new Fill(log.position, log.version, snapshot(currentFields(reply)))
   const raw: WatchedRaw = reply.raw
   // The methods of this very reply, whoever else has put one in front; each is called with it.
-  // oxlint-disable typescript/unbound-method
-  const watch: Watch = {
-    exchange,
-    reply,
-    send: reply.send,
-    writeHead: raw.writeHead as WriteHead,
-    concluded: false,
-  }
-  // oxlint-enable typescript/unbound-method
-  ;(reply as Watched)[EXCHANGE] = watch
+  // oxlint-disable-next-line typescript/unbound-method
+  raw[EXCHANGE] = { reply, send: reply.send, writeHead: raw.writeHead as WriteHead }
   reply.send = watchedSend
-  raw[EXCHANGE] = watch
   raw.writeHead = watchedWriteHead as typeof raw.writeHead
 }
 
-function watchedSend(this: Watched, payload?: unknown): FastifyReply {
-  const { exchange, send } = this[EXCHANGE]!
+function watchedSend(this: FastifyReply, payload?: unknown): FastifyReply {
+  const raw: WatchedRaw = this.raw
+  const exchange = this.request[EXCHANGE]!
   const fill = exchange.fill!
-  if (fill.answer !== undefined || payload instanceof Error) fill.failure ??= 'error'
+  if (fill.answered || payload instanceof Error) fill.failure ??= 'error'
   else captureAnswer(exchange, fill, this, payload)
-  return send.call(this, payload)
+  return raw[EXCHANGE]!.send.call(this, payload)
 }
 
 function watchedWriteHead(this: WatchedRaw, status: number, ...rest: unknown[]): unknown {
-  const watch = this[EXCHANGE]!
-  const { exchange, reply, writeHead } = watch
-  if (watch.concluded) return writeHead.call(this, status, ...rest)
-  watch.concluded = true
-  const headers = headerArgument(exchange, rest)
-  let entry = judgeOnWire(exchange, reply, status, headers)
+  const { reply, writeHead } = this[EXCHANGE]!
+  const exchange = reply.request[EXCHANGE]!
+  const fill = exchange.fill!
+  if (fill.concluded) return writeHead.call(this, status, ...rest)
+  fill.concluded = true
+  const headers = fill.answered ? headerArgument(rest) : undefined
+  let judgement = judgeOnWire(exchange, reply, status, headers)
   try {
     return writeHead.call(this, status, ...rest)
   } catch (error) {
     // A field that a hook made invalid: Fastify answers with an error next, with these fields.
     if (headers !== undefined) delete headers['cache-status']
-    entry = 'incomplete'
+    judgement = withoutEntry(exchange, 'incomplete')
     throw error
   } finally {
-    settleOnWire(exchange, reply, entry)
+    settleOnWire(exchange, judgement)
   }
 }
 
-/** Lists may be added to in place, as `raw.appendHeader` does. */
+/** What the next writer may change in place: lists, and the section itself. */
 function snapshot(fields: Fields): Fields {
+  let copy: Fields | undefined
   for (const name in fields) {
     const value = fields[name]
-    if (Array.isArray(value)) fields[name] = value.slice()
+    copy ??= {}
+    copy[name] = Array.isArray(value) ? value.slice() : value
   }
-  return fields
+  return copy ?? NO_FIELDS
 }
 
 /**
  * Fastify passes the fields as one object of its own. What a handler that writes by itself passes
- * is the handler's, and not to be touched.
+ * is the handler's, and not to be touched: there is no answer then.
  */
-function headerArgument({ fill }: Exchange, rest: unknown[]): HeadFields | undefined {
-  if (fill!.answer === undefined) return undefined
+function headerArgument(rest: unknown[]): HeadFields | undefined {
   const last = rest[rest.length - 1]
   return last !== null && typeof last === 'object' && !Array.isArray(last)
     ? (last as HeadFields)
@@ -108,20 +95,14 @@ function captureAnswer(
   reply: FastifyReply,
   payload: unknown,
 ): void {
-  const answer: CapturedAnswer = {
-    status: reply.statusCode,
-    fields: undefined,
-    tags: exchange.policy.encodedTags,
-    ttl: undefined,
-    body: undefined,
-    complete: false,
-  }
-  fill.answer = answer
+  fill.answered = true
+  fill.status = reply.statusCode
+  fill.tags = exchange.policy.encodedTags
   if (fill.failure !== undefined) return
-  if (!exchange.policy.statuses.has(answer.status)) fill.failure = 'status'
+  if (!exchange.policy.statuses.has(fill.status)) fill.failure = 'status'
   else if (isStream(payload)) fill.failure = 'stream'
   else {
-    fill.failure = askOptions(exchange, reply, payload, answer)
+    fill.failure = askOptions(exchange, reply, payload, fill)
     // The type that Fastify completes after this it completes on a hit as well, from the same body.
     if (payload === undefined || typeof payload === 'string' || ArrayBuffer.isView(payload)) {
       captureBody(fill, reply, bytesOf(payload))
@@ -147,7 +128,7 @@ function askOptions(
   exchange: Exchange,
   reply: FastifyReply,
   payload: unknown,
-  answer: CapturedAnswer,
+  fill: Fill,
 ): NotStoredReason | undefined {
   const { policy, cache } = exchange
   try {
@@ -156,8 +137,8 @@ function askOptions(
       policy.storable?.(reply.request, reply, payload),
     )
     if (policy.storable && storable !== true) return 'skipped'
-    answer.ttl = lifetime(exchange, reply, payload)
-    answer.tags = optionTags(exchange, reply, payload)
+    fill.ttl = lifetime(exchange, reply, payload)
+    fill.tags = optionTags(exchange, reply, payload)
     return undefined
   } catch (error) {
     cache.trouble.report('route option', error as Error)

@@ -18,7 +18,7 @@ interface Rendered {
 
 /** A Redis hit is a Cached of its own, so one slot serves both tiers. */
 function rendered(exchange: Exchange, cached: Cached, now: number): Rendered {
-  const known = cached.rendered as Rendered | undefined
+  const known = cached.notes.rendered as Rendered | undefined
   if (known !== undefined && now < known.until && now >= known.from) return known
   const { entry, tier } = cached
   const age = currentAge(entry, now)
@@ -29,7 +29,7 @@ function rendered(exchange: Exchange, cached: Cached, now: number): Rendered {
   tellStatus(exchange.cache, status, (name, value) => (fields[name] = value))
   const until = Math.min(entry.storedAt + (age + 1) * 1000, entry.freshUntil - ttl * 1000 + 1)
   const result = { until, from: now, fields, status }
-  cached.rendered = result
+  cached.notes.rendered = result
   return result
 }
 

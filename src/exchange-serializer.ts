@@ -1,6 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 
 import { EXCHANGE, type Fill } from './exchange.ts'
+import { currentFields } from './exchange-fields.ts'
 import { handlerFields } from './http/handler-fields.ts'
 
 type Serializer = (payload: unknown) => string | Uint8Array
@@ -12,15 +13,15 @@ export function captureBody(
   reply: FastifyReply,
   body: string | Uint8Array | undefined,
 ): void {
-  const answer = fill.answer!
-  answer.body = body
-  answer.complete = true
-  answer.fields = handlerFields(fill.before, reply.getHeaders())
+  fill.body = body
+  fill.complete = true
+  fill.fields = handlerFields(fill.before, currentFields(reply))
 }
 
 /** A hit is sent as a text or bytes, and such are never without a type. */
 function captureSerialized(fill: Fill, reply: FastifyReply, body: string | Uint8Array): void {
   captureBody(fill, reply, body)
+  fill.isSerialized = true
   if (!reply.hasHeader('content-type')) fill.failure ??= 'content-type'
 }
 
@@ -30,7 +31,7 @@ function captureSerialized(fill: Fill, reply: FastifyReply, body: string | Uint8
  */
 export function listenToSerializer(request: FastifyRequest, reply: FastifyReply): void {
   const fill = request[EXCHANGE]?.fill
-  if (fill?.answer === undefined || fill.failure !== undefined) return
+  if (!fill?.answered || fill.failure !== undefined) return
   const own = ownSerializer(reply)
   setSerializer(reply, (payload) => {
     // As before, so that whatever serializes again (an error answer) is left alone.

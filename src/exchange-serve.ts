@@ -97,18 +97,21 @@ function collapse(
 function forward(exchange: Exchange, reply: FastifyReply, handler: Handler): unknown {
   watchAnswer(exchange, reply)
   const result = handler()
-  if (exchange.flight !== undefined && result instanceof Promise) {
-    const giveUp = (): void => {
-      // The client is gone and the handler had nothing to say: then Fastify sends nothing at all.
-      const { raw, request } = reply
-      if (raw.destroyed || request.raw.aborted || request.raw.socket?.destroyed) {
-        release(exchange, 'overtaken')
-      }
-    }
+  const { flight } = exchange
+  if (flight !== undefined && result instanceof Promise) {
     // A step later, so that whatever Fastify does with the result comes first.
-    result.then(giveUp, giveUp)
+    const look = (): void => giveUp(exchange, reply)
+    flight.onFirstWaiter = () => void result.then(look, look)
+    if (flight.waiters !== undefined) flight.onFirstWaiter()
   }
   return result
+}
+
+/** The client is gone and the handler had nothing to say: then Fastify sends nothing at all. */
+function giveUp(exchange: Exchange, { raw, request }: FastifyReply): void {
+  if (raw.destroyed || request.raw.aborted || request.raw.socket?.destroyed) {
+    release(exchange, 'overtaken')
+  }
 }
 
 async function lookThenForward(

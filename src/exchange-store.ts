@@ -1,14 +1,9 @@
 import type { FastifyReply } from 'fastify'
 
 import type { Outcome } from './collapser.ts'
+import { hasRawFields } from './exchange-fields.ts'
 import { targetTags } from './exchange-target.ts'
-import {
-  type CacheNotes,
-  type CapturedAnswer,
-  type Exchange,
-  NOTES,
-  tellStatus,
-} from './exchange.ts'
+import { type CacheNotes, type Exchange, type Fill, NOTES, tellStatus } from './exchange.ts'
 import { type CacheStatus, STORED_MISS, STORED_STALE } from './http/cache-status.ts'
 import { type FieldValue, listMembers } from './http/fields.ts'
 import { explicitLifetime } from './http/freshness.ts'
@@ -20,31 +15,42 @@ import {
 } from './http/storability.ts'
 import { MAX_TAGS } from './invalidation/tags.ts'
 import { Cached } from './store/cached.ts'
-import type { StoredEntry } from './stored-response.ts'
+import { type StoredEntry, bodyBytes, plainLifetimes } from './stored-response.ts'
 
 /** A header section as it is given to `writeHead`. */
 export type HeadFields = Record<string, unknown>
 
+/** What is to be kept of an answer, if anything, and what is said of it. */
+export interface Judgement {
+  readonly entry: StoredEntry | undefined
+  /** What the entry costs the tier in memory, in bytes. */
+  readonly size: number
+  readonly status: CacheStatus
+  readonly overtaken: boolean
+}
+
 /**
  * The last moment: status and header section are final. Decides whether the answer may be stored
- * and tells the client. Returns the entry to keep, or why there is none.
+ * and tells the client.
  */
 export function judgeOnWire(
   exchange: Exchange,
   reply: FastifyReply,
   status: number,
   headers: HeadFields | undefined,
-): StoredEntry | NotStoredReason {
-  const final: FieldReader = (name) =>
-    (headers?.[name] ?? reply.raw.getHeader(name)) as FieldValue | undefined
+): Judgement {
+  const final = finalFields(reply, headers)
   const entry = judge(exchange, reply, status, final)
-  const verdict = verdictOn(exchange, entry, reply.request[NOTES])
+  const judgement =
+    typeof entry === 'string'
+      ? withoutEntry(exchange, entry, reply.request[NOTES]?.skip?.reason)
+      : withEntry(exchange, entry)
   const set = (name: string, value: string): void => {
     if (headers === undefined) reply.raw.setHeader(name, value)
     else headers[name] = value
   }
   const upstream = final('cache-status')
-  tellStatus(exchange.cache, verdict, (name, value) =>
+  tellStatus(exchange.cache, judgement.status, (name, value) =>
     // RFC 9211 §2: each cache on the way adds its member at the end.
     set(
       name,
@@ -52,40 +58,55 @@ export function judgeOnWire(
     ),
   )
   const { clientCacheControl } = exchange.policy
-  if (clientCacheControl && verdict.stored && final('cache-control') === undefined) {
+  if (clientCacheControl && judgement.status.stored && final('cache-control') === undefined) {
     set('cache-control', clientCacheControl)
   }
-  return entry
+  return judgement
+}
+
+function finalFields(reply: FastifyReply, headers: HeadFields | undefined): FieldReader {
+  const { raw } = reply
+  if (headers !== undefined && !hasRawFields(reply)) return (name) => headers[name] as FieldValue
+  return (name) => (headers?.[name] ?? raw.getHeader(name)) as FieldValue | undefined
+}
+
+function withEntry(exchange: Exchange, { entry, size }: Storable): Judgement {
+  // Without a position in the log an entry can be shared with those who wait, and not be kept.
+  const status =
+    entry.epoch === ''
+      ? { hit: false, fwd: exchange.fwd, detail: 'unavailable' }
+      : exchange.fwd === 'stale'
+        ? STORED_STALE
+        : STORED_MISS
+  return { entry, size, status, overtaken: false }
+}
+
+/** There is nothing to keep, and this is why. */
+export function withoutEntry(
+  { fwd }: Exchange,
+  reason: NotStoredReason,
+  skipped?: string,
+): Judgement {
+  const message = reason === 'skipped' && skipped !== undefined ? { message: skipped } : undefined
+  const status: CacheStatus = { hit: false, fwd, detail: reason, ...message }
+  return { entry: undefined, size: 0, status, overtaken: reason === 'invalidated' }
 }
 
 /** Once the header section is on its way: stores what may be stored, releases those who wait. */
-export function settleOnWire(
-  exchange: Exchange,
-  reply: FastifyReply,
-  entry: StoredEntry | NotStoredReason,
-): void {
-  exchange.conclude(verdictOn(exchange, entry, reply.request[NOTES]))
-  if (typeof entry === 'string') {
-    release(exchange, entry === 'invalidated' ? 'overtaken' : 'uncacheable')
+export function settleOnWire(exchange: Exchange, judgement: Judgement): void {
+  const { entry, size } = judgement
+  exchange.conclude(judgement.status)
+  if (entry === undefined) {
+    release(exchange, judgement.overtaken ? 'overtaken' : 'uncacheable')
     return
   }
-  if (entry.epoch !== '') void exchange.cache.tiers.store(exchange.key, entry)
-  if (exchange.flight !== undefined) release(exchange, new Cached(entry, 'handler'))
-}
-
-function verdictOn(
-  exchange: Exchange,
-  entry: StoredEntry | NotStoredReason,
-  notes: CacheNotes | undefined,
-): CacheStatus {
-  const { fwd } = exchange
-  // Without a position in the log an entry can be shared with those who wait, and not be kept.
-  const reason = typeof entry === 'string' ? entry : entry.epoch === '' ? 'unavailable' : undefined
-  if (reason === undefined) {
-    return fwd === 'stale' ? STORED_STALE : STORED_MISS
+  if (entry.epoch !== '') {
+    const isNew = exchange.fwd === 'uri-miss'
+    void exchange.cache.tiers.store(exchange.key, entry, { size, isNew })
   }
-  const message = reason === 'skipped' ? notes?.skip?.reason : undefined
-  return { hit: false, fwd, detail: reason, ...(message === undefined ? {} : { message }) }
+  const { flight } = exchange
+  if (flight === undefined) return
+  release(exchange, flight.waiters === undefined ? 'unwaited' : new Cached(entry, 'handler'))
 }
 
 /** Lets go of whoever waits for this exchange. */
@@ -96,25 +117,31 @@ export function release(exchange: Exchange, outcome: Outcome): void {
   cache.collapser.settle(exchange.key, flight, outcome, cache.tiers.now())
 }
 
+interface Storable {
+  entry: StoredEntry
+  size: number
+}
+
 /** The entry to store, or the reason why there is none. */
 function judge(
   exchange: Exchange,
   reply: FastifyReply,
   status: number,
   final: FieldReader,
-): StoredEntry | NotStoredReason {
+): Storable | NotStoredReason {
   const { policy } = exchange
-  const { answer, failure } = exchange.fill!
+  const fill = exchange.fill!
+  const { failure } = fill
   if (reply.request.is404) return 'not-found-handler'
   if (failure !== undefined) return failure
   if (exchange.hasToken) return 'csrf-token'
   if (reply.request[NOTES]?.skip !== undefined) return 'skipped'
-  if (!answer?.complete) return 'incomplete'
+  if (!fill.complete) return 'incomplete'
   // A 304 of an etag hook answers this client; what the handler said is still a response.
   if (status !== 304 && !policy.statuses.has(status)) return 'status'
-  if (answer.fields === undefined) return 'fields'
-  const { set } = answer.fields
-  const { before } = exchange.fill!
+  if (fill.fields === undefined) return 'fields'
+  const { set } = fill.fields
+  const { before } = fill
   const own: FieldReader = (name) => {
     for (const pair of set) if (pair[0] === name) return pair[1]
     return undefined
@@ -137,61 +164,67 @@ function complete(
   exchange: Exchange,
   reply: FastifyReply,
   final: FieldReader,
-): StoredEntry | NotStoredReason {
+): Storable | NotStoredReason {
   const { tiers, log } = exchange.cache
-  const { answer, knownVersion } = exchange.fill!
+  const fill = exchange.fill!
   const now = tiers.now()
   const notes = reply.request[NOTES]
-  const stated = notes?.ttl ?? answer!.ttl
+  const stated = notes?.ttl ?? fill.ttl
   const ttl = stated === 'headers' ? explicitLifetime(final, now) : stated
   if (ttl === undefined || ttl <= 0) return 'ttl'
-  if (bodyLength(answer!.body) > exchange.policy.maxBytes) return 'too-big'
-  const tags = allTags(exchange, answer!, notes)
+  if (bodyBytes(fill.body) > exchange.policy.maxBytes) return 'too-big'
+  const tags = allTags(exchange, fill, notes)
   if (tags === undefined) return 'too-many-tags'
   const entry: StoredEntry = {
-    epoch: exchange.fill!.fence.epoch,
-    seq: exchange.fill!.fence.seq,
+    epoch: fill.fence.epoch,
+    seq: fill.fence.seq,
     tags,
-    storedAt: now,
-    freshUntil: now + ttl * 1000,
-    status: answer!.status,
-    headers: answer!.fields!.set,
-    removed: answer!.fields!.removed,
-    body: ownBody(answer!.body),
+    ...plainLifetimes(now, now + ttl * 1000),
+    status: fill.status,
+    headers: fill.fields!.set,
+    removed: fill.fields!.removed,
+    varies: undefined,
+    body: ownBody(fill),
   }
-  if (!tiers.hasRoom(exchange.key, entry)) return 'too-big'
+  const size = tiers.sizeOf(exchange.key, entry)
+  if (!tiers.hasRoom(size)) return 'too-big'
   if (carriesNonce(reply, entry)) return 'nonce'
   // Nothing at all was invalidated while the handler ran: then these tags were not either.
-  return log.version === knownVersion || log.allows(entry) ? entry : 'invalidated'
+  return log.version === fill.knownVersion || log.allows(entry) ? { entry, size } : 'invalidated'
 }
 
 /** Hooks may add tags until the very end. */
 function allTags(
   { target }: Exchange,
-  answer: CapturedAnswer,
+  fill: Fill,
   notes: CacheNotes | undefined,
 ): readonly string[] | undefined {
-  const own = notes?.tags ? [...new Set([...answer.tags, ...notes.tags])] : answer.tags
+  const own = notes?.tags ? [...new Set([...fill.tags, ...notes.tags])] : fill.tags
   if (own.length > MAX_TAGS) return undefined
   const tags = targetTags(target!)
   for (const tag of own) tags.push(tag)
   return tags
 }
 
-function bodyLength(body: string | Uint8Array | undefined): number {
-  return typeof body === 'string' ? Buffer.byteLength(body) : (body?.length ?? 0)
-}
-
 /**
  * A copy of our own: the handler may use its buffer again, a pooled one would pin the pool, and a
- * part of a long text would pin the whole of it.
+ * part of a long text would pin the whole of it. What a serializer made was made for this answer.
  */
-function ownBody(body: string | Uint8Array | undefined): string | Buffer | undefined {
+function ownBody({ body, isSerialized }: Fill): string | Buffer | undefined {
   if (body === undefined) return undefined
-  if (typeof body === 'string') return Buffer.from(body).toString()
+  if (typeof body === 'string') return isSerialized ? body.toWellFormed() : ownText(body)
   const buffer = Buffer.allocUnsafeSlow(body.length)
   buffer.set(body)
   return buffer
+}
+
+/** Texts are copied through it; it never leaves this file. */
+const SCRATCH = Buffer.allocUnsafeSlow(32 * 1024)
+
+function ownText(text: string): string {
+  // Three bytes are the most that a code unit can take.
+  if (text.length * 3 > SCRATCH.length) return Buffer.from(text).toString()
+  return SCRATCH.toString('utf8', 0, SCRATCH.write(text))
 }
 
 /** A nonce (of @fastify/helmet) in a page allows scripts for one response only. */

@@ -67,16 +67,35 @@ export class Exchange {
   }
 }
 
-/** A handler run whose answer may be stored. */
-export interface Fill {
+/** A handler run whose answer may be stored, and what became of it. */
+export class Fill {
   /** The log's position when the handler started: what it read may be as old as that. */
   readonly fence: LogPosition
   /** The log's version at that moment: while it is the same, nothing was invalidated. */
   readonly knownVersion: number
   /** The header section when the handler started: what hooks and plugins had made of it. */
   readonly before: Fields
-  answer: CapturedAnswer | undefined
-  failure: NotStoredReason | undefined
+  failure: NotStoredReason | undefined = undefined
+  /** The handler has answered, before any hook saw it; until then all below says nothing. */
+  answered = false
+  status = 0
+  fields: HandlerFields | undefined = undefined
+  tags: readonly string[] = []
+  ttl: number | 'headers' | undefined = undefined
+  /** Undefined where the handler sent nothing. */
+  body: string | Uint8Array | undefined = undefined
+  /** It came out of a serializer just now. */
+  isSerialized = false
+  /** The body is there; for an object only once it is serialized. */
+  complete = false
+  /** The header section is on its way, and all is decided. */
+  concluded = false
+
+  constructor(fence: LogPosition, knownVersion: number, before: Fields) {
+    this.fence = fence
+    this.knownVersion = knownVersion
+    this.before = before
+  }
 }
 
 /** What hooks and the handler say of the answer through `reply.cache…()`, from the first hook on. */
@@ -86,18 +105,6 @@ export interface CacheNotes {
   /** Seconds. */
   ttl?: number
   skip?: { reason: string | undefined }
-}
-
-/** What the handler answered, before any hook saw it. */
-export interface CapturedAnswer {
-  readonly status: number
-  fields: HandlerFields | undefined
-  tags: readonly string[]
-  ttl: number | 'headers' | undefined
-  /** Undefined where the handler sent nothing. */
-  body: string | Uint8Array | undefined
-  /** The bytes are there; for an object only once it is serialized. */
-  complete: boolean
 }
 
 /** The onRequest step: eligibility by what the request itself says, and its key. Answers nothing. */

@@ -8,20 +8,34 @@ export interface LogPosition {
   readonly seq: number
 }
 
+/** Until when an entry is good for what; all instants are epoch milliseconds. */
+export interface Lifetimes {
+  readonly storedAt: number
+  /** When its origin made it: its age counts from here (RFC 9111 §4.2.3). */
+  readonly generatedAt: number
+  readonly freshUntil: number
+  /** May be served while it is being revalidated (RFC 5861 §3). */
+  readonly staleWhileRevalidateUntil: number
+  /** May be served in place of an error (RFC 5861 §4). */
+  readonly staleIfErrorUntil: number
+  /** Kept for its validators, whether or not it may be served. */
+  readonly keepUntil: number
+  /** Never to be served stale (RFC 9111 §4.2.4). */
+  readonly mustRevalidate: boolean
+}
+
 /** Anything kept in a tier: a response or a value of the cache client. */
-export interface StoredEntry extends LogPosition {
+export interface StoredEntry extends LogPosition, Lifetimes {
   /** Encoded tags; an invalidation of one of them after `seq` makes the entry unusable. */
   readonly tags: readonly string[]
-  /** Epoch milliseconds. */
-  readonly storedAt: number
-  /** Epoch milliseconds. */
-  readonly freshUntil: number
   /** Status code of a response; 0 for a value. */
   readonly status: number
   /** The handler's own header fields, in its order. */
   readonly headers: readonly (readonly [name: string, value: string | readonly string[]])[]
   /** Fields that the handler took away from what hooks had set. */
   readonly removed: readonly string[]
+  /** No response but the names of the fields that select one (RFC 9111 §4.1). */
+  readonly varies: readonly string[] | undefined
   /**
    * As the handler gave it: hooks on a hit see a text where they see one on a miss, and nothing
    * where the handler sent nothing.
@@ -29,120 +43,202 @@ export interface StoredEntry extends LogPosition {
   readonly body: string | Buffer | undefined
 }
 
+/** Fresh until then, and afterwards good for nothing. */
+export function plainLifetimes(storedAt: number, freshUntil: number): Lifetimes {
+  return {
+    storedAt,
+    generatedAt: storedAt,
+    freshUntil,
+    staleWhileRevalidateUntil: freshUntil,
+    staleIfErrorUntil: freshUntil,
+    keepUntil: freshUntil,
+    mustRevalidate: false,
+  }
+}
+
 /** The epoch in the frame has a fixed width, so that a script can read it where it stands. */
 export const EPOCH_LENGTH = 16
-const SEQ_LENGTH = 16
-const MAGIC = Buffer.from('FRC\x01', 'latin1')
-const MAGIC_NUMBER = MAGIC.readUInt32BE(0)
-const CHECKSUM_AT = 4
-const EPOCH_AT = 8
+
+/**
+ * A frame, in order: `FRC2`, CRC-32 (8 hex digits), epoch, seq (16 digits), length of the head
+ * (8 hex digits) and of the body (8), then the head as JSON, then the body. All of it is text, so
+ * that the frame of a text is a text, which Redis clients send without a copy.
+ */
+const MAGIC = 'FRC2'
+const MAGIC_NUMBER = Buffer.from(MAGIC).readUInt32BE(0)
+const CHECKSUM_AT = MAGIC.length
+const EPOCH_AT = CHECKSUM_AT + 8
 const SEQ_AT = EPOCH_AT + EPOCH_LENGTH
-const STORED_AT = SEQ_AT + SEQ_LENGTH
-const FRESH_AT = STORED_AT + 8
-const HEAD_LENGTH_AT = FRESH_AT + 8
-const BODY_LENGTH_AT = HEAD_LENGTH_AT + 4
-const PRELUDE = BODY_LENGTH_AT + 4
+const SEQ_LENGTH = 16
+const HEAD_LENGTH_AT = SEQ_AT + SEQ_LENGTH
+const BODY_LENGTH_AT = HEAD_LENGTH_AT + 8
+const PRELUDE = BODY_LENGTH_AT + 8
 
 /** Part of every key, so a reader of another format cannot even find what it would not understand. */
-export const FRAME_FORMAT = 'frc1'
+export const FRAME_FORMAT = 'frc2'
 
-/** What stands between the numbers and the body, as JSON. */
+/** What stands between the prelude and the body, as JSON. */
 interface Head {
   t: readonly string[]
   s: number
   h: StoredEntry['headers']
   r: readonly string[]
+  /** Stored at, fresh until. */
+  a: number
+  f: number
+  /** Generated at, where not stored at. */
+  g?: number
+  /** Stale while revalidate, stale if error, kept: until when, where longer than fresh. */
+  w?: number
+  e?: number
+  k?: number
+  /** Must be revalidated (1). */
+  m?: 1
+  /** What it varies on. */
+  v?: readonly string[]
   /** The body is a text (1), or there is none (2). */
   x?: 1 | 2
 }
 
-/**
- * One self-contained frame: magic and version, CRC-32, epoch, seq, instants, lengths, a JSON head,
- * the raw body. The checksum also covers the key, so a frame found under another key is damaged.
- */
-export function encodeEntry(key: string, entry: StoredEntry): Buffer {
-  const { body } = entry
-  const head: Head = { t: entry.tags, s: entry.status, h: entry.headers, r: entry.removed }
+function headOf(entry: StoredEntry): Head {
+  const { storedAt, freshUntil, body } = entry
+  const head: Head = {
+    t: entry.tags,
+    s: entry.status,
+    h: entry.headers,
+    r: entry.removed,
+    a: storedAt,
+    f: freshUntil,
+  }
+  if (entry.generatedAt !== storedAt) head.g = entry.generatedAt
+  if (entry.staleWhileRevalidateUntil !== freshUntil) head.w = entry.staleWhileRevalidateUntil
+  if (entry.staleIfErrorUntil !== freshUntil) head.e = entry.staleIfErrorUntil
+  if (entry.keepUntil !== freshUntil) head.k = entry.keepUntil
+  if (entry.mustRevalidate) head.m = 1
+  if (entry.varies !== undefined) head.v = entry.varies
   if (!(body instanceof Buffer)) head.x = body === undefined ? 2 : 1
-  const headText = JSON.stringify(head)
-  const headLength = Buffer.byteLength(headText)
-  const bodyLength = bodyBytes(body)
-  const frame = Buffer.allocUnsafe(PRELUDE + headLength + bodyLength)
-  MAGIC.copy(frame)
-  frame.write(entry.epoch, EPOCH_AT, EPOCH_LENGTH, 'latin1')
-  frame.write(String(entry.seq).padStart(SEQ_LENGTH, '0'), SEQ_AT, SEQ_LENGTH, 'latin1')
-  frame.writeDoubleBE(entry.storedAt, STORED_AT)
-  frame.writeDoubleBE(entry.freshUntil, FRESH_AT)
-  frame.writeUInt32BE(headLength, HEAD_LENGTH_AT)
-  frame.writeUInt32BE(bodyLength, BODY_LENGTH_AT)
-  frame.write(headText, PRELUDE, headLength, 'utf8')
-  if (typeof body === 'string') frame.write(body, PRELUDE + headLength, bodyLength, 'utf8')
-  else body?.copy(frame, PRELUDE + headLength)
-  frame.writeUInt32BE(checksum(key, frame), CHECKSUM_AT)
-  return frame
+  return head
+}
+
+/** The frame of an entry. Its checksum also covers the key: found under another, it is damaged. */
+export function encodeEntry(key: string, entry: StoredEntry): string | Buffer {
+  const { body } = entry
+  const headText = JSON.stringify(headOf(entry))
+  const seq = String(entry.seq).padStart(SEQ_LENGTH, '0')
+  const lengths = hex8(Buffer.byteLength(headText)) + hex8(bodyBytes(body))
+  const text = entry.epoch + seq + lengths + headText
+  if (!(body instanceof Buffer)) {
+    const covered = body === undefined ? text : text + body
+    return MAGIC + hex8(crc32(covered, keyNumber(key))) + covered
+  }
+  const covered = crc32(body, crc32(text, keyNumber(key)))
+  return Buffer.concat([Buffer.from(MAGIC + hex8(covered) + text), body])
+}
+
+function hex8(number: number): string {
+  return number.toString(16).padStart(8, '0')
+}
+
+/** Where the checksum starts from: other keys, other checksums. FNV-1a. */
+function keyNumber(key: string): number {
+  let number = 0x811c9dc5
+  for (let at = 0; at < key.length; at++) {
+    number = Math.imul(number ^ key.charCodeAt(at), 0x01000193)
+  }
+  return number >>> 0
 }
 
 /** Length on the wire. */
-export function bodyBytes(body: StoredEntry['body']): number {
+export function bodyBytes(body: string | Uint8Array | undefined): number {
   return typeof body === 'string' ? Buffer.byteLength(body) : (body?.length ?? 0)
 }
 
-function checksum(key: string, frame: Buffer): number {
-  return crc32(frame.subarray(EPOCH_AT), crc32(key))
+/** A frame whose checksum is right, before its head is read. */
+export interface CheckedFrame {
+  readonly bytes: Buffer
+  readonly checksum: number
+  /** Where the body begins. */
+  readonly bodyAt: number
 }
 
-/** The entry in a frame, or undefined when anything about the bytes is odd. Never throws. */
-export function decodeEntry(key: string, frame: Buffer): StoredEntry | undefined {
-  if (frame.length < PRELUDE || frame.readUInt32BE(0) !== MAGIC_NUMBER) return undefined
-  const headLength = frame.readUInt32BE(HEAD_LENGTH_AT)
-  const bodyLength = frame.readUInt32BE(BODY_LENGTH_AT)
-  if (PRELUDE + headLength + bodyLength !== frame.length) return undefined
-  if (frame.readUInt32BE(CHECKSUM_AT) !== checksum(key, frame)) return undefined
-  const seqText = frame.toString('latin1', SEQ_AT, STORED_AT)
-  const storedAt = frame.readDoubleBE(STORED_AT)
-  const freshUntil = frame.readDoubleBE(FRESH_AT)
-  if (!/^\d+$/.test(seqText) || !(storedAt > 0) || !(freshUntil >= storedAt)) return undefined
-  if (!Number.isFinite(freshUntil)) return undefined
-  const head = parseHead(frame.toString('utf8', PRELUDE, PRELUDE + headLength))
+/** Undefined when anything about the bytes is odd. Never throws. */
+export function checkFrame(key: string, bytes: Buffer): CheckedFrame | undefined {
+  if (bytes.length < PRELUDE || bytes.readUInt32BE(0) !== MAGIC_NUMBER) return undefined
+  const checksum = hexAt(bytes, CHECKSUM_AT)
+  if (checksum !== crc32(bytes.subarray(EPOCH_AT), keyNumber(key))) return undefined
+  const bodyAt = PRELUDE + hexAt(bytes, HEAD_LENGTH_AT)
+  if (bodyAt + hexAt(bytes, BODY_LENGTH_AT) !== bytes.length) return undefined
+  return { bytes, checksum, bodyAt }
+}
+
+/** Eight hex digits, or NaN, which is equal to nothing. */
+function hexAt(bytes: Buffer, at: number): number {
+  let number = 0
+  for (let index = 0; index < 8; index++) {
+    const digit = HEX_DIGITS[bytes[at + index]!]!
+    if (digit === 255) return NaN
+    number = number * 16 + digit
+  }
+  return number
+}
+
+const HEX_DIGITS = new Uint8Array(256).fill(255)
+for (let digit = 0; digit < 16; digit++) {
+  HEX_DIGITS[digit.toString(16).charCodeAt(0)] = digit
+}
+
+/** The entry in a frame, or undefined when its head is none. Never throws. */
+export function readEntry(frame: CheckedFrame): StoredEntry | undefined {
+  const { bytes, bodyAt } = frame
+  const seqText = bytes.toString('latin1', SEQ_AT, HEAD_LENGTH_AT)
+  if (!/^\d+$/.test(seqText)) return undefined
+  const head = parseHead(bytes.toString('utf8', PRELUDE, bodyAt))
   if (head === undefined) return undefined
   return {
-    epoch: frame.toString('latin1', EPOCH_AT, SEQ_AT),
+    epoch: bytes.toString('latin1', EPOCH_AT, SEQ_AT),
     seq: Number(seqText),
     tags: head.t,
-    storedAt,
-    freshUntil,
+    storedAt: head.a,
+    generatedAt: head.g ?? head.a,
+    freshUntil: head.f,
+    staleWhileRevalidateUntil: head.w ?? head.f,
+    staleIfErrorUntil: head.e ?? head.f,
+    keepUntil: head.k ?? head.f,
+    mustRevalidate: head.m === 1,
     status: head.s,
     headers: head.h,
     removed: head.r,
-    body: bodyIn(frame.subarray(PRELUDE + headLength), head.x),
+    varies: head.v,
+    body: bodyOf(frame, head.x),
   }
 }
 
-function bodyIn(bytes: Buffer, kind: Head['x']): StoredEntry['body'] {
-  if (kind === undefined) return bytes
-  return kind === 1 ? bytes.toString() : undefined
+function bodyOf({ bytes, bodyAt }: CheckedFrame, kind: Head['x']): StoredEntry['body'] {
+  if (kind === undefined) return bytes.subarray(bodyAt)
+  return kind === 1 ? bytes.toString('utf8', bodyAt) : undefined
 }
 
-/** A hot entry is read again and again: the head that was parsed and checked before is found here. */
-const MAX_KNOWN_HEADS = 256
-const MAX_KNOWN_HEAD_LENGTH = 2048
-const knownHeads = new Map<string, Head>()
+/** The same entry as one that was read before from a frame with this checksum; only the body is new. */
+export function rereadEntry(known: StoredEntry, frame: CheckedFrame): StoredEntry {
+  const { body } = known
+  const kind = body === undefined ? 2 : typeof body === 'string' ? 1 : undefined
+  return { ...known, body: bodyOf(frame, kind) }
+}
+
+/** Both steps. */
+export function decodeEntry(key: string, bytes: Buffer): StoredEntry | undefined {
+  const frame = checkFrame(key, bytes)
+  return frame && readEntry(frame)
+}
 
 function parseHead(text: string): Head | undefined {
-  const known = knownHeads.get(text)
-  if (known !== undefined) return known
   let head: unknown
   try {
     head = JSON.parse(text)
   } catch {
     return undefined
   }
-  if (!isHead(head)) return undefined
-  if (text.length <= MAX_KNOWN_HEAD_LENGTH) {
-    if (knownHeads.size >= MAX_KNOWN_HEADS) knownHeads.clear()
-    knownHeads.set(text, head)
-  }
-  return head
+  return isHead(head) ? head : undefined
 }
 
 function isHead(value: unknown): value is Head {
@@ -157,8 +253,27 @@ function isHead(value: unknown): value is Head {
     h.every(isField) &&
     Array.isArray(r) &&
     r.every(isFieldName) &&
+    areLifetimes(value) &&
     BODY_KINDS.has(x)
   )
+}
+
+function areLifetimes(head: Partial<Record<keyof Head, unknown>>): boolean {
+  const { a, f, g, w, e, k, m, v } = head
+  return (
+    isInstant(a) &&
+    isInstant(f) &&
+    f >= a &&
+    (g === undefined || (isInstant(g) && g <= a)) &&
+    // Stale comes after fresh.
+    [w, e, k].every((until) => until === undefined || (isInstant(until) && until >= f)) &&
+    (m === undefined || m === 1) &&
+    (v === undefined || (Array.isArray(v) && v.length > 0 && v.every(isFieldName)))
+  )
+}
+
+function isInstant(value: unknown): value is number {
+  return Number.isFinite(value) && (value as number) > 0
 }
 
 const BODY_KINDS = new Set<unknown>([undefined, 1, 2] satisfies Head['x'][])

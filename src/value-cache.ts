@@ -6,7 +6,7 @@ import { MAX_TAGS, encodeTag, tagProblem } from './invalidation/tags.ts'
 import type { ResponseCache } from './response-cache.ts'
 import type { ValueStats } from './stats.ts'
 import { Cached } from './store/cached.ts'
-import { type LogPosition, type StoredEntry, bodyBytes } from './stored-response.ts'
+import { type LogPosition, type StoredEntry, bodyBytes, plainLifetimes } from './stored-response.ts'
 
 export interface ValueOptions {
   /** Lifetime; seconds when a number. @default the plugin's `defaults.ttl` */
@@ -52,7 +52,9 @@ export class ValueCache {
       return false
     }
     const entry = this.#entry(this.#cache.log.position, plan, body)
-    return entry !== undefined && this.#cache.tiers.store(name, entry)
+    // While this process has not heard of its own invalidation, nobody could read what it stores.
+    if (entry === undefined || !this.#cache.log.allows(entry)) return false
+    return this.#cache.tiers.store(name, entry)
   }
 
   async delete(key: string): Promise<void> {
@@ -97,7 +99,7 @@ export class ValueCache {
     const fence = this.#cache.log.position
     const body = encodeValue(key, await factory())
     const entry = this.#entry(fence, plan, body)
-    const current = entry ?? { ...NOWHERE, tags: [], storedAt: 0, freshUntil: 0, body }
+    const current = entry ?? { ...NOWHERE, ...plainLifetimes(0, 0), tags: [], body }
     if (entry !== undefined && this.#cache.log.allows(entry)) void tiers.store(storeKey(key), entry)
     return new Cached(current, 'handler')
   }
@@ -117,8 +119,7 @@ export class ValueCache {
       ...NOWHERE,
       ...fence,
       tags: plan.tags,
-      storedAt: now,
-      freshUntil: now + plan.ttl * 1000,
+      ...plainLifetimes(now, now + plan.ttl * 1000),
       body,
     }
   }
@@ -145,7 +146,7 @@ interface Plan {
 }
 
 /** A value has no status, no header section and, until stored, no position. */
-const NOWHERE = { epoch: '', seq: 0, status: 0, headers: [], removed: [] }
+const NOWHERE = { epoch: '', seq: 0, status: 0, headers: [], removed: [], varies: undefined }
 
 function keyTag(key: string): string {
   return encodeTag('key', key)

@@ -12,6 +12,7 @@ import {
   type StoredEntry,
   decodeEntry,
   encodeEntry,
+  plainLifetimes,
 } from '../src/stored-response.ts'
 import { isReplayable } from '../src/http/fields.ts'
 
@@ -19,15 +20,18 @@ const KEY = 'shop:r:key'
 const EPOCH = '0123456789abcdef'
 
 /** Where the parts of a frame are: what `encodeEntry` documents, written down once more. */
-const AT = {
-  checksum: 4,
-  epoch: 8,
-  seq: 24,
-  storedAt: 40,
-  freshUntil: 48,
-  head: 56,
-  body: 60,
-  end: 64,
+const AT = { checksum: 4, epoch: 12, seq: 28, head: 44, body: 52, end: 60 }
+
+const encode = (key: string, given: StoredEntry): Buffer => Buffer.from(encodeEntry(key, given))
+const hex8 = (number: number): string => number.toString(16).padStart(8, '0')
+
+/** FNV-1a, 32 bits: what the checksum of a key's frames starts from. */
+function keyNumber(key: string): number {
+  let number = 0x811c9dc5
+  for (const unit of Array.from({ length: key.length }, (_, at) => key.charCodeAt(at))) {
+    number = Math.imul(number ^ unit, 0x01000193)
+  }
+  return number >>> 0
 }
 
 function entry(change: Partial<StoredEntry> = {}): StoredEntry {
@@ -35,11 +39,11 @@ function entry(change: Partial<StoredEntry> = {}): StoredEntry {
     epoch: EPOCH,
     seq: 42,
     tags: ['t:=a', 'r:=/a'],
-    storedAt: 1_700_000_000_000,
-    freshUntil: 1_700_000_060_000,
+    ...plainLifetimes(1_700_000_000_000, 1_700_000_060_000),
     status: 200,
     headers: [['content-type', 'text/plain']],
     removed: ['x-gone'],
+    varies: undefined,
     body: Buffer.from('hi'),
     ...change,
   }
@@ -69,13 +73,27 @@ const GOLDEN: Record<string, { key: string; entry: StoredEntry }> = {
     entry: entry({ status: 0, headers: [], removed: [], body: Buffer.from('[1,null]') }),
   },
   text: { key: 'shop:r:text', entry: entry({ body: 'Zürich, 東京 and 🦊' }) },
+  windows: {
+    key: 'shop:r:windows',
+    entry: entry({
+      generatedAt: 1_699_999_000_000,
+      staleWhileRevalidateUntil: 1_700_000_070_000,
+      staleIfErrorUntil: 1_700_000_080_000,
+      keepUntil: 1_700_000_090_000,
+      mustRevalidate: true,
+    }),
+  },
+  varies: {
+    key: 'shop:r:varies',
+    entry: entry({ headers: [], varies: ['accept', 'accept-language'], body: undefined }),
+  },
   none: { key: 'shop:r:none', entry: entry({ status: 204, headers: [], body: undefined }) },
   binary: {
     key: 'shop:r:z',
     entry: entry({
       seq: Number.MAX_SAFE_INTEGER,
       tags: ['t:=straße', 't:=日本', 't:=🦊'],
-      storedAt: 1_700_000_000_000.5,
+      ...plainLifetimes(1_700_000_000_000.5, 1_700_000_060_000),
       body: Buffer.from(Array.from({ length: 256 }, (_, byte) => byte)),
     }),
   },
@@ -90,19 +108,19 @@ const golden = (name: string): Buffer =>
 function forged(frame: Buffer, change: (frame: Buffer) => Buffer | void): Buffer {
   const copy = Buffer.from(frame)
   const changed = change(copy) ?? copy
-  changed.writeUInt32BE(crc32(changed.subarray(AT.epoch), crc32(KEY)), AT.checksum)
+  changed.write(hex8(crc32(changed.subarray(AT.epoch), keyNumber(KEY))), AT.checksum)
   return changed
 }
 
 /** A frame with any JSON, or text, as its head. */
 function withHead(head: unknown): Buffer {
   const text = typeof head === 'string' ? head : JSON.stringify(head)
-  const frame = encodeEntry(KEY, entry({ body: Buffer.alloc(0) }))
+  const frame = encode(KEY, entry({ body: Buffer.alloc(0) }))
   const body = Buffer.from('hi')
   return forged(frame, () => {
     const prelude = Buffer.from(frame.subarray(0, AT.end))
-    prelude.writeUInt32BE(Buffer.byteLength(text), AT.head)
-    prelude.writeUInt32BE(body.length, AT.body)
+    prelude.write(hex8(Buffer.byteLength(text)), AT.head)
+    prelude.write(hex8(body.length), AT.body)
     return Buffer.concat([prelude, Buffer.from(text), body])
   })
 }
@@ -110,7 +128,7 @@ function withHead(head: unknown): Buffer {
 describe('golden frames', () => {
   for (const [name, { key, entry: expected }] of Object.entries(GOLDEN)) {
     it(`${name}: today's encoder writes exactly the bytes on file`, () => {
-      assert.deepEqual(encodeEntry(key, expected), golden(name))
+      assert.deepEqual(encode(key, expected), golden(name))
     })
 
     it(`${name}: today's decoder reads the bytes on file`, () => {
@@ -130,8 +148,16 @@ describe('encodeEntry and decodeEntry', () => {
       epoch: fc.stringMatching(/^[0-9a-f]{16}$/),
       seq: fc.maxSafeNat(),
       tags: fc.array(text.filter((tag) => tag !== '')),
-      storedAt: fc.integer({ min: 1, max: 4e12 }),
-      freshUntil: fc.integer({ min: 4e12, max: 8e12 }),
+      generatedAt: fc.integer({ min: 1, max: 1e12 }),
+      storedAt: fc.integer({ min: 1e12, max: 2e12 }),
+      freshUntil: fc.integer({ min: 2e12, max: 3e12 }),
+      staleWhileRevalidateUntil: fc.integer({ min: 3e12, max: 8e12 }),
+      staleIfErrorUntil: fc.integer({ min: 3e12, max: 8e12 }),
+      keepUntil: fc.integer({ min: 3e12, max: 8e12 }),
+      mustRevalidate: fc.boolean(),
+      varies: fc.option(fc.array(fc.stringMatching(/^[a-z-]{1,12}$/), { minLength: 1 }), {
+        nil: undefined,
+      }),
       status: fc.oneof(fc.constant(0), fc.integer({ min: 200, max: 599 })),
       headers: fc.array(header),
       removed: fc.array(fc.stringMatching(/^[a-z-]{1,12}$/)),
@@ -147,7 +173,7 @@ describe('encodeEntry and decodeEntry', () => {
   it('give back what was put in, for any entry and key', () => {
     fc.assert(
       fc.property(text, anyEntry, (key, given) => {
-        assert.deepEqual(decodeEntry(key, encodeEntry(key, given)), given)
+        assert.deepEqual(decodeEntry(key, encode(key, given)), given)
       }),
     )
   })
@@ -156,20 +182,20 @@ describe('encodeEntry and decodeEntry', () => {
     fc.assert(
       fc.property(text, text, anyEntry, (key, other, given) => {
         fc.pre(key !== other)
-        assert.equal(decodeEntry(other, encodeEntry(key, given)), undefined)
+        assert.equal(decodeEntry(other, encode(key, given)), undefined)
       }),
     )
   })
 
   it('leave the epoch and the seq where the script in Redis reads them', () => {
-    const frame = encodeEntry(KEY, entry())
+    const frame = encode(KEY, entry())
     assert.equal(frame.toString('latin1', AT.epoch, AT.epoch + EPOCH_LENGTH), EPOCH)
-    assert.equal(frame.toString('latin1', AT.seq, AT.storedAt), '0000000000000042')
+    assert.equal(frame.toString('latin1', AT.seq, AT.head), '0000000000000042')
   })
 })
 
 describe('decodeEntry', () => {
-  const small = encodeEntry(KEY, entry())
+  const small = encode(KEY, entry())
 
   it('reads the frame of which the tests below make damaged ones', () => {
     assert.deepEqual(decodeEntry(KEY, small), entry())
@@ -180,7 +206,10 @@ describe('decodeEntry', () => {
       ),
       entry(),
     )
-    assert.equal(decodeEntry(KEY, withHead({ t: ['t'], s: 200, h: [], r: [] }))?.status, 200)
+    assert.equal(
+      decodeEntry(KEY, withHead({ t: ['t'], s: 200, h: [], r: [], a: 1, f: 2 }))?.status,
+      200,
+    )
   })
 
   it('finds nothing in a frame that was cut off, wherever that was', () => {
@@ -228,44 +257,34 @@ describe('decodeEntry', () => {
   })
 
   it('finds nothing in the frame of another format or version', () => {
-    for (const magic of ['FRC\x00', 'FRC\x02', 'FRD\x01', 'frc\x01', '\x1f\x8b\x08\x00', '{"a"']) {
+    for (const magic of ['FRC\x01', 'FRC1', 'FRC3', 'FRD2', 'frc2', '\x1f\x8b\x08\x00', '{"a"']) {
       const foreign = forged(small, (frame) => void frame.write(magic, 0, 'latin1'))
       assert.equal(decodeEntry(KEY, foreign), undefined, JSON.stringify(magic))
     }
   })
 
   it('finds nothing where the lengths are wrong, however large', () => {
+    const lengthAt = (at: number): number =>
+      Number.parseInt(small.toString('latin1', at, at + 8), 16)
+    const withLength = (frame: Buffer, at: number, length: number): void =>
+      void frame.write(hex8(length), at)
     for (const at of [AT.head, AT.body]) {
-      const right = small.readUInt32BE(at)
+      const right = lengthAt(at)
       for (const length of [0, right - 1, right + 1, 2 ** 31 - 1, 2 ** 31, 2 ** 32 - 1]) {
-        const wrong = forged(small, (frame) => void frame.writeUInt32BE(length, at))
+        const wrong = forged(small, (frame) => withLength(frame, at, length))
         assert.equal(decodeEntry(KEY, wrong), undefined, `${length} at ${at}`)
+      }
+      for (const text of ['        ', '-0000001', '+0000001', '0x000001', '0000001A', '1e000000']) {
+        const wrong = forged(small, (frame) => void frame.write(text, at))
+        assert.equal(decodeEntry(KEY, wrong), undefined, `${text} at ${at}`)
       }
     }
     const shifted = forged(small, (frame) => {
-      frame.writeUInt32BE(small.readUInt32BE(AT.head) - 1, AT.head)
-      frame.writeUInt32BE(small.readUInt32BE(AT.body) + 1, AT.body)
+      withLength(frame, AT.head, lengthAt(AT.head) - 1)
+      withLength(frame, AT.body, lengthAt(AT.body) + 1)
     })
     assert.equal(decodeEntry(KEY, shifted), undefined)
   })
-
-  const instants: [what: string, storedAt: number, freshUntil: number][] = [
-    ['no number', NaN, 1e12],
-    ['no end', 1e12, NaN],
-    ['an end that never comes', 1e12, Infinity],
-    ['an end before the beginning', 2e12, 1e12],
-    ['a beginning before time', -1, 1e12],
-    ['no beginning', 0, 1e12],
-  ]
-  for (const [what, storedAt, freshUntil] of instants) {
-    it(`finds nothing where the instants have ${what}`, () => {
-      const wrong = forged(small, (frame) => {
-        frame.writeDoubleBE(storedAt, AT.storedAt)
-        frame.writeDoubleBE(freshUntil, AT.freshUntil)
-      })
-      assert.equal(decodeEntry(KEY, wrong), undefined)
-    })
-  }
 
   for (const seq of [
     '               1',
@@ -279,7 +298,7 @@ describe('decodeEntry', () => {
     })
   }
 
-  const right = { t: ['t:=a'], s: 200, h: [['etag', '"1"']], r: ['x-a'] }
+  const right = { t: ['t:=a'], s: 200, h: [['etag', '"1"']], r: ['x-a'], a: 1e12, f: 2e12 }
   const heads: [what: string, head: unknown][] = [
     ['no JSON', '{"t":['],
     ['JSON of something else', 'null'],
@@ -311,6 +330,18 @@ describe('decodeEntry', () => {
     ['a connection field', { ...right, h: [['transfer-encoding', 'chunked']] }],
     ['a removed field that is no name', { ...right, r: ['a b'] }],
     ['removed fields that are text', { ...right, r: 'x' }],
+    ['no instants', { ...right, a: undefined, f: undefined }],
+    ['no end', { ...right, f: null }],
+    ['an end that never comes', { ...right, f: 'Infinity' }],
+    ['an end before the beginning', { ...right, f: 0.5e12 }],
+    ['a beginning before time', { ...right, a: -1 }],
+    ['no beginning', { ...right, a: 0 }],
+    ['an origin after it came', { ...right, g: 1.5e12 }],
+    ['a stale window before its end', { ...right, w: 1.5e12 }],
+    ['an error window of text', { ...right, e: '3e12' }],
+    ['an odd wish for revalidation', { ...right, m: true }],
+    ['nothing that it varies on', { ...right, v: [] }],
+    ['a variation that is no name', { ...right, v: ['a b'] }],
     ['a kind of body that it does not know', { ...right, x: 3 }],
     ['JSON that is too deep', '['.repeat(100_000) + ']'.repeat(100_000)],
   ]
@@ -326,7 +357,7 @@ describe('decodeEntry', () => {
     for (let round = 0; round < 2; round++) {
       for (let n = 0; n < 600; n++) {
         const given = entry({ tags: [`t:=${n}`] })
-        assert.deepEqual(decodeEntry(KEY, encodeEntry(KEY, given))?.tags, [`t:=${n}`])
+        assert.deepEqual(decodeEntry(KEY, encode(KEY, given))?.tags, [`t:=${n}`])
       }
     }
   })

@@ -2,6 +2,8 @@
 export type FieldValue = string | number | readonly string[]
 export type Fields = Record<string, FieldValue | undefined>
 
+export const NO_FIELDS: Fields = Object.freeze({})
+
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9a-z]+$/
 // RFC 9110 §5.5: visible characters, space, tab and obs-text; never CR, LF or NUL.
 const VALUE = /^[\t\x20-\x7e\x80-\xff]*$/

@@ -1,11 +1,18 @@
-import { isFieldName, isFieldValue, isReplayable, listMembers, sameField } from './fields.ts'
+import {
+  NO_FIELDS,
+  isFieldName,
+  isFieldValue,
+  isReplayable,
+  listMembers,
+  sameField,
+} from './fields.ts'
 import type { FieldValue, Fields } from './fields.ts'
 
 /** What the handler did to the header section: this, and nothing else, is replayed on a hit. */
 export interface HandlerFields {
   set: [name: string, value: string | string[]][]
   /** Fields that a hook had set and the handler took away. */
-  removed: string[]
+  removed: readonly string[]
 }
 
 /**
@@ -25,8 +32,10 @@ export function handlerFields(before: Fields, after: Fields): HandlerFields | un
     if (own === undefined || !isFieldName(name)) return undefined
     if (own.length > 0 || name !== 'vary') set.push([name, own])
   }
-  return { set, removed: missingFields(before, after) }
+  return { set, removed: before === NO_FIELDS ? NONE : missingFields(before, after) }
 }
+
+const NONE: readonly string[] = []
 
 function missingFields(before: Fields, after: Fields): string[] {
   const missing: string[] = []

@@ -1,51 +1,63 @@
-/** One operation that has until its deadline; `expire` is taken away once it has ended. */
-export interface Deadline {
-  at: number
-  expire: (() => void) | undefined
+/** Something that has until its deadline; it stays in its list until it is removed. */
+export abstract class Deadline {
+  /** As `performance.now()` counts. */
+  at = 0
+  previous: Deadline | undefined = undefined
+  next: Deadline | undefined = undefined
+
+  /** Called once, after it was taken out of the list. */
+  abstract expire(): void
 }
 
 /**
  * Deadlines of one length. They end in the order in which they began, so one timer is enough for
- * all: a timer for each would cost more than the operations it watches.
+ * all: a timer for each would cost more than the operations it watches. Those that have ended are
+ * unlinked at once and die young.
  */
 export class Deadlines {
-  readonly #milliseconds: number
-  #pending: Deadline[] = []
-  /** Where in `#pending` the first is that has not been looked at. */
-  #first = 0
-  #waiting = false
+  readonly milliseconds: number
+  #first: Deadline | undefined
+  #last: Deadline | undefined
+  #timer: NodeJS.Timeout | undefined
 
   constructor(milliseconds: number) {
-    this.#milliseconds = milliseconds
+    this.milliseconds = milliseconds
   }
 
-  add(expire: () => void): Deadline {
-    const deadline = { at: performance.now() + this.#milliseconds, expire }
-    this.#pending.push(deadline)
-    if (!this.#waiting) this.#wait(this.#milliseconds)
-    return deadline
+  add(deadline: Deadline): void {
+    deadline.at = performance.now() + this.milliseconds
+    deadline.previous = this.#last
+    if (this.#last === undefined) this.#first = deadline
+    else this.#last.next = deadline
+    this.#last = deadline
+    if (this.#timer === undefined) this.#wait(this.milliseconds)
+    else if (this.#first === deadline) this.#timer.ref()
+  }
+
+  remove(deadline: Deadline): void {
+    const { previous, next } = deadline
+    if (previous !== undefined) previous.next = next
+    else if (this.#first === deadline) this.#first = next
+    if (next !== undefined) next.previous = previous
+    else if (this.#last === deadline) this.#last = previous
+    deadline.previous = deadline.next = undefined
+    // What is left of the wait is for nobody, and keeps no process alive.
+    if (this.#first === undefined) this.#timer?.unref()
   }
 
   #wait(milliseconds: number): void {
-    this.#waiting = true
-    setTimeout(() => this.#look(), Math.max(1, Math.ceil(milliseconds)))
+    this.#timer = setTimeout(() => this.#look(), Math.max(1, Math.ceil(milliseconds)))
   }
 
   #look(): void {
+    this.#timer = undefined
     const now = performance.now()
-    this.#waiting = false
-    while (this.#first < this.#pending.length) {
-      const { at, expire } = this.#pending[this.#first]!
-      if (expire !== undefined) {
-        if (at > now) {
-          this.#wait(at - now)
-          break
-        }
-        expire()
-      }
-      this.#first++
+    let first = this.#first
+    while (first !== undefined && first.at <= now) {
+      this.remove(first)
+      first.expire()
+      first = this.#first
     }
-    this.#pending = this.#pending.slice(this.#first)
-    this.#first = 0
+    if (first !== undefined && this.#timer === undefined) this.#wait(first.at - now)
   }
 }

@@ -34,10 +34,11 @@ function heldBytes(body: StoredEntry['body']): number {
 /** The tier in this process: least recently used, bounded by bytes. */
 export class MemoryStore {
   readonly #entries: LRUCache<string, Cached>
-  readonly #maxEntryBytes: number
+  /** A larger entry is not kept. */
+  readonly maxEntryBytes: number
 
   constructor(options: MemoryOptions) {
-    this.#maxEntryBytes = options.maxEntryBytes
+    this.maxEntryBytes = options.maxEntryBytes
     this.#entries = new LRUCache({ maxSize: options.maxBytes, maxEntrySize: options.maxEntryBytes })
   }
 
@@ -49,20 +50,15 @@ export class MemoryStore {
     return this.#entries.calculatedSize
   }
 
-  hasRoom(key: string, entry: StoredEntry): boolean {
-    return entryBytes(key, entry) <= this.#maxEntryBytes
-  }
-
   get(key: string): Cached | undefined {
     return this.#entries.get(key)
   }
 
   /** Keeps the entry unless a newer one is there; returns what is kept, if anything. */
-  set(key: string, entry: StoredEntry): Cached | undefined {
+  set(key: string, entry: StoredEntry, size: number = entryBytes(key, entry)): Cached | undefined {
     const known = this.#entries.peek(key)
     if (known && known.entry.epoch === entry.epoch && known.entry.seq > entry.seq) return known
-    const size = entryBytes(key, entry)
-    if (size > this.#maxEntryBytes) {
+    if (size > this.maxEntryBytes) {
       this.#entries.delete(key)
       return undefined
     }

@@ -1,6 +1,6 @@
 import type { Cluster, Redis } from 'ioredis'
 
-import { type Deadline, Deadlines } from './deadlines.ts'
+import { Deadline, Deadlines } from './deadlines.ts'
 
 export type RedisClient = Redis | Cluster
 
@@ -18,6 +18,45 @@ export interface GuardOptions {
   deadlineMs: number
   breaker: BreakerOptions | false
   onTrouble: (operation: string, error: Error) => void
+}
+
+export interface Question<T> {
+  run: (client: RedisClient) => Promise<T>
+  done: (answer: T | typeof FAILED) => void
+  deadlineMs?: number
+}
+
+/** One operation on its way; what answers after the deadline was counted then, and is ignored. */
+class Attempt<T> extends Deadline {
+  readonly #deadlines: Deadlines
+  readonly #done: (answer: T | typeof FAILED) => void
+  readonly #count: (error: Error | undefined, unreachable: boolean) => void
+  #ended = false
+
+  constructor(
+    deadlines: Deadlines,
+    done: (answer: T | typeof FAILED) => void,
+    count: (error: Error | undefined, unreachable: boolean) => void,
+  ) {
+    super()
+    this.#deadlines = deadlines
+    this.#done = done
+    this.#count = count
+    deadlines.add(this)
+  }
+
+  override expire(): void {
+    const error = new Error(`no answer within ${this.#deadlines.milliseconds} ms`)
+    this.end(FAILED, error, true)
+  }
+
+  end(answer: T | typeof FAILED, error?: Error, unreachable = false): void {
+    if (this.#ended) return
+    this.#ended = true
+    this.#deadlines.remove(this)
+    this.#count(error, unreachable)
+    this.#done(answer)
+  }
 }
 
 export type BreakerState = 'closed' | 'open' | 'half-open'
@@ -52,33 +91,33 @@ export class RedisGuard {
     run: (client: RedisClient) => Promise<T>,
     deadlineMs: number = this.#options.deadlineMs,
   ): Promise<T | typeof FAILED> {
+    return new Promise((resolve) => this.ask(operation, { run, done: resolve, deadlineMs }))
+  }
+
+  /**
+   * Calls `done` once, with the answer or with FAILED: within this call when Redis is not asked,
+   * else in the asynchronous context of the caller. Neither throws nor rejects.
+   */
+  ask<T>(operation: string, question: Question<T>): void {
+    const { run, done, deadlineMs = this.#options.deadlineMs } = question
     if (!isReachable(this.client)) {
       this.#report(operation, new Error(`Redis is not connected (${this.client.status})`))
-      return Promise.resolve(FAILED)
+      return done(FAILED)
     }
     const isProbe = this.#openUntil !== 0
-    if (isProbe && !this.#mayProbe()) return Promise.resolve(FAILED)
-    return new Promise((resolve) => {
-      // What answers after the deadline was counted then, and says nothing about now.
-      const settle = (value: T | typeof FAILED, error?: Error, unreachable = false): void => {
-        if (deadline.expire === undefined) return
-        deadline.expire = undefined
-        if (error === undefined) this.#succeeded(isProbe)
-        else this.#failed(operation, error, { unreachable, isProbe })
-        resolve(value)
-      }
-      const deadline: Deadline = this.#deadlinesOf(deadlineMs).add(() =>
-        settle(FAILED, new Error(`no answer within ${deadlineMs} ms`), true),
-      )
-      try {
-        run(this.client).then(
-          (value) => settle(value),
-          (error: unknown) => settle(FAILED, asError(error), !isReply(error)),
-        )
-      } catch (error) {
-        settle(FAILED, asError(error))
-      }
+    if (isProbe && !this.#mayProbe()) return done(FAILED)
+    const attempt = new Attempt(this.#deadlinesOf(deadlineMs), done, (error, unreachable) => {
+      if (error === undefined) this.#succeeded(isProbe)
+      else this.#failed(operation, error, { unreachable, isProbe })
     })
+    try {
+      run(this.client).then(
+        (value) => attempt.end(value),
+        (error: unknown) => attempt.end(FAILED, asError(error), !isReply(error)),
+      )
+    } catch (error) {
+      attempt.end(FAILED, asError(error))
+    }
   }
 
   /** There are two lengths: that of requests and that of invalidations. */

@@ -1,5 +1,12 @@
 import { type RedisScript, redisScript, runScript } from '../redis-script.ts'
-import { type StoredEntry, decodeEntry, encodeEntry } from '../stored-response.ts'
+import {
+  type StoredEntry,
+  checkFrame,
+  encodeEntry,
+  readEntry,
+  rereadEntry,
+} from '../stored-response.ts'
+import { Cached, type EntryNotes } from './cached.ts'
 import { FAILED, type RedisGuard } from './redis-guard.ts'
 
 /**
@@ -8,7 +15,7 @@ import { FAILED, type RedisGuard } from './redis-guard.ts'
  * frame's epoch and seq stand where this script can read them. Anything else at the key is replaced.
  */
 const SET_IF_NEWER: RedisScript = redisScript(`
-local head = redis.pcall('GETRANGE', KEYS[1], 8, 39)
+local head = redis.pcall('GETRANGE', KEYS[1], 12, 43)
 if type(head) == 'string' and #head == 32 and head:sub(1, 16) == ARGV[3] then
   local seq = tonumber(head:sub(17))
   if seq and seq > tonumber(ARGV[4]) then return 0 end
@@ -17,11 +24,25 @@ redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1
 `)
 
+/** The entry that was read last under a key, without its body. */
+interface Known {
+  checksum: number
+  length: number
+  entry: StoredEntry
+  notes: EntryNotes
+}
+
+/** Keys of which the last head is remembered, and how long such a head may be. */
+const MAX_KNOWN = 512
+const MAX_KNOWN_HEAD = 4096
+
 /** The shared tier: one key per entry, spread over all slots, always with a ttl. */
 export class RedisStore {
   readonly #guard: RedisGuard
   readonly #prefix: string
   readonly #onDamaged: () => void
+  /** A hot entry is read again and again: its head is parsed and rendered once. */
+  readonly #known = new Map<string, Known>()
 
   constructor(guard: RedisGuard, namespace: string, onDamaged: () => void) {
     this.#guard = guard
@@ -31,26 +52,36 @@ export class RedisStore {
   }
 
   /** One round trip; undefined when there is nothing usable or Redis is no help. Never rejects. */
-  async get(key: string): Promise<StoredEntry | undefined> {
-    const name = this.#prefix + key
-    const frame = await this.#guard.attempt('get', (client) => client.getBuffer(name))
-    if (frame === FAILED || frame === null) return undefined
-    const entry = decodeEntry(name, frame)
-    if (entry === undefined) this.#onDamaged()
-    return entry
+  get(key: string): Promise<Cached | undefined> {
+    return new Promise((resolve) => this.read(key, resolve))
   }
 
-  /** Resolves with whether Redis has it (or something newer). Never rejects. */
-  async set(key: string, entry: StoredEntry, ttlMs: number): Promise<boolean> {
+  /** The same for a callback, which is called in the asynchronous context of nobody. */
+  read(key: string, done: (cached: Cached | undefined) => void): void {
+    const name = this.#prefix + key
+    this.#guard.ask('get', {
+      run: (client) => client.getBuffer(name),
+      done: (bytes) =>
+        done(bytes === FAILED || bytes === null ? undefined : this.#decode(key, name, bytes)),
+    })
+  }
+
+  /**
+   * Resolves with whether Redis has it (or something newer). Never rejects. Where nothing is
+   * expected, a plain SET NX does; only what is in its place needs to be compared.
+   */
+  async set(key: string, entry: StoredEntry, ttlMs: number, isNew = false): Promise<boolean> {
     const name = this.#prefix + key
     const frame = encodeEntry(name, entry)
+    const ttl = Math.max(1, Math.ceil(ttlMs))
+    if (isNew) {
+      const answer = await this.#guard.attempt('set', (client) =>
+        client.set(name, frame, 'PX', ttl, 'NX'),
+      )
+      if (answer !== null) return answer !== FAILED
+    }
     const answer = await this.#guard.attempt('set', (client) =>
-      runScript(
-        client,
-        SET_IF_NEWER,
-        [name],
-        [frame, Math.max(1, Math.ceil(ttlMs)), entry.epoch, entry.seq],
-      ),
+      runScript(client, SET_IF_NEWER, [name], [frame, ttl, entry.epoch, entry.seq]),
     )
     return answer !== FAILED
   }
@@ -58,4 +89,35 @@ export class RedisStore {
   async delete(key: string): Promise<void> {
     await this.#guard.attempt('delete', (client) => client.unlink(this.#prefix + key))
   }
+
+  #decode(key: string, name: string, bytes: Buffer): Cached | undefined {
+    const frame = checkFrame(name, bytes)
+    const known = this.#known.get(key)
+    if (frame && known?.checksum === frame.checksum && known.length === bytes.length) {
+      return new Cached(rereadEntry(known.entry, frame), 'redis', known.notes)
+    }
+    const entry = frame && readEntry(frame)
+    if (frame === undefined || entry === undefined) {
+      this.#onDamaged()
+      return undefined
+    }
+    const cached = new Cached(entry, 'redis')
+    if (frame.bodyAt <= MAX_KNOWN_HEAD) {
+      if (this.#known.size >= MAX_KNOWN) this.#known.clear()
+      const withoutBody = {
+        ...entry,
+        body: typeof entry.body === 'string' ? '' : entry.body && EMPTY,
+      }
+      const { checksum } = frame
+      this.#known.set(key, {
+        checksum,
+        length: bytes.length,
+        entry: withoutBody,
+        notes: cached.notes,
+      })
+    }
+    return cached
+  }
 }
+
+const EMPTY = Buffer.alloc(0)

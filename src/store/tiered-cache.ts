@@ -1,8 +1,8 @@
 import { isFresh } from '../http/freshness.ts'
 import type { InvalidationLog } from '../invalidation/log.ts'
 import type { StoredEntry } from '../stored-response.ts'
-import { Cached } from './cached.ts'
-import type { MemoryStore } from './memory-store.ts'
+import type { Cached } from './cached.ts'
+import { type MemoryStore, entryBytes } from './memory-store.ts'
 import type { RedisStore } from './redis-store.ts'
 
 /** What a lookup found: something usable, or why there is nothing. */
@@ -51,20 +51,39 @@ export class TieredCache {
 
   /**
    * The full lookup. With `strict`, or once the lease has run out, nothing is used before the log
-   * has caught up with Redis; what cannot be confirmed is a miss.
+   * has caught up with Redis; what cannot be confirmed is a miss. Never rejects.
    */
-  async lookup(key: string, strict: boolean): Promise<Lookup> {
+  lookup(key: string, strict: boolean): Promise<Lookup> {
     const inMemory = this.memory?.get(key)
+    if (strict || inMemory !== undefined || !this.log.verified()) {
+      return this.#confirmedLookup(key, strict, inMemory)
+    }
+    const { redis } = this
+    if (redis === undefined) return Promise.resolve(MISS)
+    return new Promise((resolve) => {
+      redis.read(key, (cached) => {
+        if (cached === undefined) resolve(MISS)
+        else if (this.#provenUsable(cached)) resolve({ found: this.#promote(key, cached) })
+        else resolve(STALE)
+      })
+    })
+  }
+
+  async #confirmedLookup(
+    key: string,
+    strict: boolean,
+    inMemory: Cached | undefined,
+  ): Promise<Lookup> {
     // Asked together: the question about the log costs no time of its own.
     const confirming = strict || !this.log.verified() ? this.log.confirm() : undefined
-    const cached = inMemory ?? (await this.#fromRedis(key))
+    const cached = inMemory ?? (await this.redis?.get(key))
     const confirmed = confirming === undefined || (await confirming)
     if (cached === undefined) return MISS
     if (confirmed && this.#provenUsable(cached)) return { found: this.#promote(key, cached) }
     if (inMemory === undefined || !confirmed) return STALE
     // Another process may have computed it anew since.
     this.memory?.delete(key)
-    const newer = await this.#fromRedis(key)
+    const newer = await this.redis?.get(key)
     if (newer === undefined || !this.#provenUsable(newer)) return STALE
     return { found: this.#promote(key, newer) }
   }
@@ -77,28 +96,34 @@ export class TieredCache {
   /** Fresh, and computed after every invalidation of its tags that is known here. */
   usable(cached: Cached, now: number): boolean {
     if (!isFresh(cached.entry, now)) return false
-    if (cached.validFor === this.log.version) return true
+    if (cached.notes.validFor === this.log.version) return true
     if (!this.log.allows(cached.entry)) return false
-    cached.validFor = this.log.version
+    cached.notes.validFor = this.log.version
     return true
   }
 
-  /** Whether any tier would take the entry. */
-  hasRoom(key: string, entry: StoredEntry): boolean {
-    return this.redis !== undefined || this.memory!.hasRoom(key, entry)
+  /** What an entry costs the tier in memory, in bytes. */
+  sizeOf(key: string, entry: StoredEntry): number {
+    return this.memory === undefined ? 0 : entryBytes(key, entry)
   }
 
-  /** Stores in both tiers; the returned promise tells when Redis has it, and never rejects. */
-  store(key: string, entry: StoredEntry): Promise<boolean> {
-    this.memory?.set(key, entry)
-    if (this.redis === undefined) return Promise.resolve(true)
-    return this.redis.set(key, entry, entry.freshUntil - this.now())
+  /** Whether any tier would take an entry of that size. */
+  hasRoom(size: number): boolean {
+    return this.redis !== undefined || size <= this.memory!.maxEntryBytes
   }
 
-  /** What Redis has, whether or not it may be used; trouble and damage are a miss. */
-  async #fromRedis(key: string): Promise<Cached | undefined> {
-    const entry = await this.redis?.get(key)
-    return entry === undefined ? undefined : new Cached(entry, 'redis')
+  /**
+   * Stores in both tiers; the returned promise tells when Redis has it, and never rejects. `isNew`
+   * says that a lookup has found nothing in its place.
+   */
+  store(
+    key: string,
+    entry: StoredEntry,
+    known: { size?: number; isNew?: boolean } = {},
+  ): Promise<boolean> {
+    this.memory?.set(key, entry, known.size)
+    if (this.redis === undefined) return STORED
+    return this.redis.set(key, entry, entry.freshUntil - this.now(), known.isNew)
   }
 
   #promote(key: string, cached: Cached): Cached {
@@ -106,3 +131,5 @@ export class TieredCache {
     return cached
   }
 }
+
+const STORED = Promise.resolve(true)

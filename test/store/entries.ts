@@ -1,5 +1,5 @@
 // Entries for tests: only what a test says about one matters to it.
-import type { StoredEntry } from '../../src/stored-response.ts'
+import { type StoredEntry, plainLifetimes } from '../../src/stored-response.ts'
 
 export const EPOCH = '0123456789abcdef'
 export const OTHER_EPOCH = 'fedcba9876543210'
@@ -15,11 +15,11 @@ export function makeEntry({ ttlMs = 60_000, ...change }: EntryChange = {}): Stor
     epoch: EPOCH,
     seq: 1,
     tags: ['t:=a'],
-    storedAt,
-    freshUntil: storedAt + ttlMs,
+    ...plainLifetimes(storedAt, change.freshUntil ?? storedAt + ttlMs),
     status: 200,
     headers: [['content-type', 'text/plain']],
     removed: [],
+    varies: undefined,
     body: 'body',
     ...change,
   }

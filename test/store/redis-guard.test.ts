@@ -44,7 +44,7 @@ const NEVER_AGAIN = { failures: 2, resetMs: 1_000_000 }
 
 describe('RedisGuard', () => {
   it('passes the answer on', async () => {
-    const { ask, client, troubles, guard } = open(NEVER_AGAIN, 10_000)
+    const { ask, client, troubles, guard } = open(NEVER_AGAIN, 2000)
     const answer = ask()
     client.calls[0]!.resolve('value')
     assert.equal(await answer, 'value')
@@ -60,7 +60,7 @@ describe('RedisGuard', () => {
   })
 
   it('takes a deadline of its own for one operation', async () => {
-    const { guard, client, troubles } = open(false, 1_000_000)
+    const { guard, client, troubles } = open(false, 2000)
     assert.equal(await guard.attempt('once', () => client.ask(), 10), FAILED)
     assert.deepEqual(troubles, ['once: no answer within 10 ms'])
   })
@@ -120,7 +120,7 @@ describe('the breaker of RedisGuard', () => {
   })
 
   it('opens after so many lost connections', async () => {
-    const { ask, client, guard } = open(NEVER_AGAIN, 10_000)
+    const { ask, client, guard } = open(NEVER_AGAIN, 2000)
     for (let n = 0; n < 2; n++) {
       const answer = ask()
       client.calls[n]!.reject(new Error('Connection is closed.'))

@@ -29,7 +29,7 @@ describe('RedisStore', () => {
     let damaged = 0
     const troubles: string[] = []
     const guard = new RedisGuard(server.client(options), {
-      deadlineMs: 10_000,
+      deadlineMs: 2000,
       breaker: false,
       onTrouble: (operation, error) => troubles.push(`${operation}: ${error.message}`),
     })
@@ -52,7 +52,7 @@ describe('RedisStore', () => {
       opened = await connected('contract')
     })
     storeContract(() => ({
-      get: (key) => opened.store.get(key),
+      get: async (key) => (await opened.store.get(key))?.entry,
       set: (key, entry) => opened.store.set(key, entry, 60_000),
       delete: (key) => opened.store.delete(key),
     }))
@@ -107,12 +107,52 @@ describe('RedisStore', () => {
     assert.deepEqual(calls, { evalsha: 1, getrange: 1, set: 1 })
   })
 
+  it('sends one plain command where nothing is expected, and compares only with what is there', async () => {
+    const { store } = await connected('new')
+    const isNew = (key: string, seq: number, body: string): Promise<boolean> =>
+      store.set(key, makeEntry({ seq, body }), 60_000, true)
+    const calls = await commandCalls(raw, () => isNew('a', 1, 'first'))
+    assert.deepEqual(calls, { set: 1 })
+    assert.ok((await raw.pttl('new#a')) > 0)
+    assert.equal(await isNew('a', 0, 'older'), true)
+    assert.equal((await store.get('a'))?.entry.body, 'first')
+    assert.equal(await isNew('a', 2, 'newer'), true)
+    assert.equal((await store.get('a'))?.entry.body, 'newer')
+    await raw.set('new#a', 'garbage')
+    assert.equal(await isNew('a', 3, 'again'), true)
+    assert.equal((await store.get('a'))?.entry.body, 'again')
+  })
+
+  it('reads what stands there now, however alike it is to what it read before', async () => {
+    const { store } = await connected('again')
+    for (const change of [
+      { body: 'one' },
+      { body: 'two' },
+      { body: Buffer.from('two') },
+      { body: Buffer.from('one') },
+      { body: undefined },
+      { body: 'one', tags: ['t:=b'] },
+      { body: 'one', headers: [['content-type', 'text/plaim']] as [string, string][] },
+    ]) {
+      const entry = makeEntry(change)
+      await store.set('a', entry, 60_000)
+      for (let n = 0; n < 2; n++) assert.deepEqual((await store.get('a'))?.entry, entry)
+    }
+    const whole = await raw.getBuffer('again#a')
+    for (let at = 0; at < whole!.length; at += 7) {
+      const damaged = Buffer.from(whole!)
+      damaged[at]! ^= 1
+      await raw.set('again#a', damaged)
+      assert.equal(await store.get('a'), undefined, `byte ${at}`)
+    }
+  })
+
   it('sets also when the server has forgotten the script', async () => {
     const { store } = await connected('flush')
     await store.set('a', makeEntry(), 60_000)
     await raw.script('FLUSH')
     assert.equal(await store.set('b', makeEntry({ body: 'after' }), 60_000), true)
-    assert.equal((await store.get('b'))?.body!.toString(), 'after')
+    assert.equal((await store.get('b'))?.entry.body!.toString(), 'after')
   })
 
   const garbage: [what: string, put: (name: string) => Promise<unknown>][] = [
@@ -121,7 +161,7 @@ describe('RedisStore', () => {
     ['long text', (name) => raw.set(name, 'x'.repeat(100_000))],
     [
       'the start of a frame with no number for a position',
-      (name) => raw.set(name, `FRC\x01\0\0\0\x000123456789abcdef${'x'.repeat(100)}`),
+      (name) => raw.set(name, `FRC2000000000123456789abcdef${'x'.repeat(100)}`),
     ],
     ['a list', (name) => raw.rpush(name, 'a')],
     ['a hash', (name) => raw.hset(name, 'a', 'b')],
@@ -136,7 +176,7 @@ describe('RedisStore', () => {
       assert.equal(await store.get('key'), undefined)
       assert.equal(damaged() + troubles.length, 1, 'somebody was told')
       assert.equal(await store.set('key', makeEntry({ body: 'whole' }), 60_000), true)
-      assert.equal((await store.get('key'))?.body!.toString(), 'whole')
+      assert.equal((await store.get('key'))?.entry.body!.toString(), 'whole')
       assert.ok((await raw.pttl('garbage#key')) > 0)
     })
   }
@@ -168,7 +208,7 @@ describe('RedisStore', () => {
     const { store } = await connected('inner', { keyPrefix: 'app:' })
     await store.set('a', makeEntry({ body: 'prefixed' }), 60_000)
     assert.deepEqual(await raw.keys('*inner*'), ['app:inner#a'])
-    assert.equal((await store.get('a'))?.body!.toString(), 'prefixed')
+    assert.equal((await store.get('a'))?.entry.body!.toString(), 'prefixed')
     await store.delete('a')
     assert.equal(await raw.exists('app:inner:a'), 0)
   })
@@ -178,6 +218,6 @@ describe('RedisStore', () => {
     await one.store.set('a', makeEntry({ body: '1' }), 60_000)
     await two.store.set('a', makeEntry({ body: '2' }), 60_000)
     await one.store.delete('a')
-    assert.equal((await two.store.get('a'))?.body!.toString(), '2')
+    assert.equal((await two.store.get('a'))?.entry.body!.toString(), '2')
   })
 })

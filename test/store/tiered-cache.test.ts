@@ -90,7 +90,7 @@ describe('TieredCache over Redis', () => {
     log = new FakeLog(1000)
     clock = new TestClock(Date.now())
     const guard = new RedisGuard(client, {
-      deadlineMs: 10_000,
+      deadlineMs: 2000,
       breaker: false,
       onTrouble: () => {},
     })
