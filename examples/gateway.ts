@@ -4,8 +4,7 @@
 //   UPSTREAM=http://localhost:8080 node build/examples/gateway.js
 //   node build/examples/gateway.js http://localhost:8080 --all-options
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { type IncomingMessage, METHODS } from 'node:http'
-import { Readable } from 'node:stream'
+import { METHODS } from 'node:http'
 import { fileURLToPath } from 'node:url'
 
 import replyFrom from '@fastify/reply-from'
@@ -123,7 +122,7 @@ function openUpstream(app: FastifyInstance, upstream: URL, timeoutMs: number) {
       const request: Dispatcher.RequestOptions = {
         ...options,
         path: prefix + originForm(raw.url!),
-        body: hasBody(reply.request) ? bodyOf(raw) : null,
+        body: hasBody(reply.request) ? raw : null,
         onInfo: (interim) => passOn(reply, interim),
       }
       pool.request(request, (error, response) => {
@@ -150,11 +149,6 @@ const WITHOUT_BODY = new Set(['GET', 'HEAD', 'TRACE'])
 function hasBody({ method, headers }: FastifyRequest): boolean {
   if (WITHOUT_BODY.has(method)) return false
   return headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
-}
-
-/** A stream that may be destroyed with the request to the upstream: our answer still needs the socket. */
-function bodyOf(raw: IncomingMessage): Readable {
-  return Readable.from(raw.iterator({ destroyOnReturn: false }), { objectMode: false })
 }
 
 function requestFields(request: FastifyRequest): HeaderFields {
