@@ -9,6 +9,10 @@ export class Flight {
   onFirstWaiter: (() => void) | undefined
   /** An invalidation came between: those who waited may wait together for the next run. */
   overtaken = false
+  /** There are variants under this key: those who wait have keys of their own. */
+  variants: { readonly names: readonly string[]; readonly marks: string } | undefined
+  /** The computation failed, and this stale result stands in for it. */
+  rescue: Cached | undefined
   /** Set when the computation threw, for those who share errors too. */
   failure: { error: unknown } | undefined
 

@@ -35,3 +35,10 @@ export const ClosedError: Constructor = createError(
   'The response cache is closed; %s is not possible any more.',
   503,
 )
+
+/** The client asked for a stored response or none (RFC 9111 §5.2.1.7), and there is none. */
+export const OnlyIfCachedError: Constructor = createError(
+  'FST_RESPONSE_CACHE_ONLY_IF_CACHED',
+  'Nothing that may be used is stored, and the request asks for nothing else.',
+  504,
+)

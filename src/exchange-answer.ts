@@ -3,8 +3,15 @@ import type { FastifyReply } from 'fastify'
 import { type Duration, seconds } from './durations.ts'
 import { EXCHANGE, type Exchange, Fill } from './exchange.ts'
 import { currentFields } from './exchange-fields.ts'
-import { captureBody, listenToOwnSerializer } from './exchange-serializer.ts'
-import { type HeadFields, judgeOnWire, settleOnWire, withoutEntry } from './exchange-store.ts'
+import { addEntityTag, captureBody, listenToOwnSerializer } from './exchange-serializer.ts'
+import {
+  type HeadFields,
+  judgeOnWire,
+  mayStoreStatus,
+  settleOnWire,
+  withoutEntry,
+} from './exchange-store.ts'
+import { answerOwnConditions, restoreRequest, substitute } from './exchange-validate.ts'
 import { type Fields, NO_FIELDS } from './http/fields.ts'
 import type { NotStoredReason } from './http/storability.ts'
 import { encodeTag, tagProblem } from './invalidation/tags.ts'
@@ -30,6 +37,7 @@ type WatchedRaw = FastifyReply['raw'] & { [EXCHANGE]?: Watch }
 export function watchAnswer(exchange: Exchange, reply: FastifyReply): void {
   const { log } = exchange.cache
   exchange.fill = new Fill(log.position, log.version, snapshot(currentFields(reply)))
+  exchange.fill.startedAt = exchange.cache.tiers.now()
   const raw: WatchedRaw = reply.raw
   // The methods of this very reply, whoever else has put one in front; each is called with it.
   // oxlint-disable-next-line typescript/unbound-method
@@ -40,18 +48,29 @@ export function watchAnswer(exchange: Exchange, reply: FastifyReply): void {
 
 function watchedSend(this: FastifyReply, payload?: unknown): FastifyReply {
   const raw: WatchedRaw = this.raw
+  const { send } = raw[EXCHANGE]!
   const exchange = this.request[EXCHANGE]!
   const fill = exchange.fill!
+  if (fill.rescued) return send.call(this, payload)
+  if (fill.ownRequestFields !== undefined) restoreRequest(fill, this.request)
+  if (exchange.stale !== undefined && !fill.answered) {
+    const stored = substitute(exchange, this, payload)
+    if (fill.rescued) return send.call(this, stored!.body)
+    if (stored !== undefined) payload = stored.body
+  }
   if (fill.answered || payload instanceof Error) fill.failure ??= 'error'
   else captureAnswer(exchange, fill, this, payload)
-  return raw[EXCHANGE]!.send.call(this, payload)
+  if (fill.complete && answerOwnConditions(fill, this, exchange.cache.tiers.now())) {
+    payload = undefined
+  }
+  return send.call(this, payload)
 }
 
 function watchedWriteHead(this: WatchedRaw, status: number, ...rest: unknown[]): unknown {
   const { reply, writeHead } = this[EXCHANGE]!
   const exchange = reply.request[EXCHANGE]!
   const fill = exchange.fill!
-  if (fill.concluded) return writeHead.call(this, status, ...rest)
+  if (fill.concluded || fill.rescued) return writeHead.call(this, status, ...rest)
   fill.concluded = true
   const headers = fill.answered ? headerArgument(rest) : undefined
   let judgement = judgeOnWire(exchange, reply, status, headers)
@@ -99,12 +118,13 @@ function captureAnswer(
   fill.status = reply.statusCode
   fill.tags = exchange.policy.encodedTags
   if (fill.failure !== undefined) return
-  if (!exchange.policy.statuses.has(fill.status)) fill.failure = 'status'
+  if (!mayStoreStatus(exchange.policy, fill.status)) fill.failure = 'status'
   else if (isStream(payload)) fill.failure = 'stream'
   else {
     fill.failure = askOptions(exchange, reply, payload, fill)
     // The type that Fastify completes after this it completes on a hit as well, from the same body.
     if (payload === undefined || typeof payload === 'string' || ArrayBuffer.isView(payload)) {
+      if (exchange.policy.http.etag) addEntityTag(reply, bytesOf(payload))
       captureBody(fill, reply, bytesOf(payload))
     }
     if (typeof payload === 'string') listenToOwnSerializer(fill, reply)

@@ -1,30 +1,26 @@
 import type { FastifyReply } from 'fastify'
 
 import type { Outcome } from './collapser.ts'
+import { lifetimesOf } from './exchange-lifetime.ts'
 import { hasRawFields } from './exchange-fields.ts'
 import { targetTags } from './exchange-target.ts'
+import { type VariantIndex, indexEntry, indexWith, keyOfVariant } from './exchange-variants.ts'
 import { type CacheNotes, type Exchange, type Fill, NOTES, tellStatus } from './exchange.ts'
 import { type CacheStatus, STORED_MISS, STORED_STALE } from './http/cache-status.ts'
-import { type FieldValue, listMembers } from './http/fields.ts'
-import { explicitLifetime } from './http/freshness.ts'
-import {
-  type FieldReader,
-  type NotStoredReason,
-  privateSign,
-  varyIsKeyed,
-} from './http/storability.ts'
+import type { FieldValue } from './http/fields.ts'
+import { type FieldReader, type NotStoredReason, privateSign } from './http/storability.ts'
+import { nominatedFields, withNominated } from './http/vary.ts'
+import type { Policy } from './policy.ts'
 import { MAX_TAGS } from './invalidation/tags.ts'
 import { Cached } from './store/cached.ts'
-import { type StoredEntry, bodyBytes, plainLifetimes } from './stored-response.ts'
+import { type StoredEntry, bodyBytes } from './stored-response.ts'
 
 /** A header section as it is given to `writeHead`. */
 export type HeadFields = Record<string, unknown>
 
 /** What is to be kept of an answer, if anything, and what is said of it. */
 export interface Judgement {
-  readonly entry: StoredEntry | undefined
-  /** What the entry costs the tier in memory, in bytes. */
-  readonly size: number
+  readonly storable: Storable | undefined
   readonly status: CacheStatus
   readonly overtaken: boolean
 }
@@ -70,43 +66,84 @@ function finalFields(reply: FastifyReply, headers: HeadFields | undefined): Fiel
   return (name) => (headers?.[name] ?? raw.getHeader(name)) as FieldValue | undefined
 }
 
-function withEntry(exchange: Exchange, { entry, size }: Storable): Judgement {
+function withEntry(exchange: Exchange, storable: Storable): Judgement {
+  return { storable, status: statusOfStored(exchange, storable.entry), overtaken: false }
+}
+
+function statusOfStored({ fwd, fill }: Exchange, entry: StoredEntry): CacheStatus {
   // Without a position in the log an entry can be shared with those who wait, and not be kept.
-  const status =
-    entry.epoch === ''
-      ? { hit: false, fwd: exchange.fwd, detail: 'unavailable' }
-      : exchange.fwd === 'stale'
-        ? STORED_STALE
-        : STORED_MISS
-  return { entry, size, status, overtaken: false }
+  if (entry.epoch === '') return { hit: false, fwd, detail: 'unavailable' }
+  const { fwdStatus } = fill!
+  if (fwdStatus !== undefined) return { hit: false, fwd, fwdStatus, stored: true }
+  if (fwd === 'uri-miss') return STORED_MISS
+  return fwd === 'stale' ? STORED_STALE : { hit: false, fwd, stored: true }
 }
 
 /** There is nothing to keep, and this is why. */
 export function withoutEntry(
-  { fwd }: Exchange,
+  { fwd, fill }: Exchange,
   reason: NotStoredReason,
   skipped?: string,
 ): Judgement {
   const message = reason === 'skipped' && skipped !== undefined ? { message: skipped } : undefined
-  const status: CacheStatus = { hit: false, fwd, detail: reason, ...message }
-  return { entry: undefined, size: 0, status, overtaken: reason === 'invalidated' }
+  const confirmed = fill?.fwdStatus === undefined ? undefined : { fwdStatus: fill.fwdStatus }
+  const status: CacheStatus = { hit: false, fwd, ...confirmed, detail: reason, ...message }
+  return { storable: undefined, status, overtaken: reason === 'invalidated' }
 }
 
 /** Once the header section is on its way: stores what may be stored, releases those who wait. */
 export function settleOnWire(exchange: Exchange, judgement: Judgement): void {
-  const { entry, size } = judgement
+  const { storable } = judgement
   exchange.conclude(judgement.status)
-  if (entry === undefined) {
+  const flow = exchange.fill!.flow
+  if (storable === undefined) {
+    // A body that still flows is not collected any more.
+    if (flow !== undefined) flow.settle = ignore
     release(exchange, judgement.overtaken ? 'overtaken' : 'uncacheable')
+  } else if (flow === undefined) keep(exchange, storable)
+  else {
+    flow.settle = () => settleFlow(exchange, storable, flow.outcome!)
+    if (flow.outcome !== undefined) flow.settle()
+  }
+}
+
+function ignore(): void {}
+
+/** The body has flowed to the first client, or has not come to its end. */
+function settleFlow(
+  exchange: Exchange,
+  { entry, variant }: Storable,
+  outcome: NonNullable<Flow['outcome']>,
+): void {
+  if ('failure' in outcome) {
+    release(exchange, outcome.failure === 'too-big' ? 'uncacheable' : 'overtaken')
     return
   }
+  const whole = { ...entry, body: outcome.body }
+  const { tiers, log } = exchange.cache
+  const size = tiers.sizeOf(exchange.key, whole)
+  if (!tiers.hasRoom(size)) release(exchange, 'uncacheable')
+  else if (entry.epoch !== '' && !log.allows(whole)) release(exchange, 'overtaken')
+  else keep(exchange, { entry: whole, size, variant })
+}
+
+/** Stores, and hands over to those who wait. */
+function keep(exchange: Exchange, { entry, size, variant }: Storable): void {
+  const { tiers } = exchange.cache
+  const isNew = exchange.fwd === 'uri-miss' || exchange.fwd === 'vary-miss'
   if (entry.epoch !== '') {
-    const isNew = exchange.fwd === 'uri-miss'
-    void exchange.cache.tiers.store(exchange.key, entry, { size, isNew })
+    if (variant !== undefined && variant.index !== exchange.variants) {
+      void tiers.store(exchange.primaryKey, indexEntry(variant.index, entry))
+    }
+    void tiers.store(variant?.key ?? exchange.key, entry, { size, isNew })
   }
+  if (exchange.refresh !== undefined) exchange.refresh.stored = true
   const { flight } = exchange
   if (flight === undefined) return
-  release(exchange, flight.waiters === undefined ? 'unwaited' : new Cached(entry, 'handler'))
+  if (flight.waiters === undefined) return release(exchange, 'unwaited')
+  const cached = new Cached(entry, 'handler')
+  if (variant !== undefined) cached.variant = { names: variant.index.names, key: variant.key }
+  release(exchange, cached)
 }
 
 /** Lets go of whoever waits for this exchange. */
@@ -114,12 +151,21 @@ export function release(exchange: Exchange, outcome: Outcome): void {
   const { flight, cache } = exchange
   if (flight === undefined) return
   exchange.flight = undefined
-  cache.collapser.settle(exchange.key, flight, outcome, cache.tiers.now())
+  cache.collapser.settle(exchange.flightKey, flight, outcome, cache.tiers.now())
 }
 
-interface Storable {
-  entry: StoredEntry
-  size: number
+/** An answer that may be stored. */
+export interface Storable {
+  readonly entry: StoredEntry
+  /** What the entry costs the tier in memory, in bytes. */
+  readonly size: number
+  /** Where the answer varies: its own key, and the index that leads to it. */
+  readonly variant: { readonly key: string; readonly index: VariantIndex } | undefined
+}
+
+/** Whether answers with this status may be stored; 206 is a part, and 304 none at all. */
+export function mayStoreStatus(policy: Policy, status: number): boolean {
+  return policy.statuses.has(status) || (policy.anyStatus && status !== 206 && status !== 304)
 }
 
 /** The entry to store, or the reason why there is none. */
@@ -131,32 +177,46 @@ function judge(
 ): Storable | NotStoredReason {
   const { policy } = exchange
   const fill = exchange.fill!
-  const { failure } = fill
   if (reply.request.is404) return 'not-found-handler'
-  if (failure !== undefined) return failure
+  if (fill.failure !== undefined) return fill.failure
   if (exchange.hasToken) return 'csrf-token'
   if (reply.request[NOTES]?.skip !== undefined) return 'skipped'
+  if (exchange.demands?.noStore) return 'no-store'
   if (!fill.complete) return 'incomplete'
   // A 304 of an etag hook answers this client; what the handler said is still a response.
-  if (status !== 304 && !policy.statuses.has(status)) return 'status'
+  if (status !== 304 && !mayStoreStatus(policy, status)) return 'status'
   if (fill.fields === undefined) return 'fields'
   const { set } = fill.fields
-  const { before } = fill
   const own: FieldReader = (name) => {
     for (const pair of set) if (pair[0] === name) return pair[1]
     return undefined
   }
+  const names = variesOn(exchange, own)
+  if (names === undefined) return 'vary'
+  const keyed = names === NONE ? policy.keyedFields : new Set([...policy.keyedFields, ...names])
   const { origin } = reply.request.headers
-  if (!varyIsKeyed(hooksVary(before['vary']), policy.keyedFields)) return 'vary'
-  return privateSign(own, final, policy.keyedFields, origin) ?? complete(exchange, reply, final)
+  const sign = privateSign({ own, final, keyed, origin }, policy.ttl === 'headers' ? policy.http : undefined)
+  return sign ?? complete(exchange, reply, final, names)
 }
 
+const NONE: readonly string[] = []
+
 /**
- * What a hook varies on before the handler, the handler may have seen. Origin is what @fastify/cors
- * writes on every response, for fields that are made anew on every hit.
+ * The request fields that select this answer among others of its key, beside those that are in the
+ * key already; undefined when it answers no other request. Fields that a hook varies on before the
+ * handler count, as the handler may have seen them. Origin is what @fastify/cors writes on every
+ * response, for fields that are made anew on every hit.
  */
-function hooksVary(vary: FieldValue | undefined): string[] | undefined {
-  return vary === undefined ? undefined : listMembers(vary).filter((name) => name !== 'origin')
+function variesOn({ policy, fill, variants }: Exchange, own: FieldReader): readonly string[] | undefined {
+  const known = variants?.names ?? NONE
+  const vary = own('vary')
+  const hooks = fill!.before['vary']
+  if (vary === undefined && hooks === undefined) return known
+  const nominated = nominatedFields(vary)
+  const early = nominatedFields(hooks)?.filter((name) => name !== 'origin')
+  if (nominated === undefined || early === undefined) return undefined
+  const open = [...nominated, ...early].filter((name) => !policy.keyedFields.has(name))
+  return open.length === 0 ? known : withNominated(known, open)
 }
 
 /** The last questions need the entry itself. */
@@ -164,24 +224,25 @@ function complete(
   exchange: Exchange,
   reply: FastifyReply,
   final: FieldReader,
+  names: readonly string[],
 ): Storable | NotStoredReason {
   const { tiers, log } = exchange.cache
   const fill = exchange.fill!
-  const now = tiers.now()
   const notes = reply.request[NOTES]
-  const stated = notes?.ttl ?? fill.ttl
-  const ttl = stated === 'headers' ? explicitLifetime(final, now) : stated
-  if (ttl === undefined || ttl <= 0) return 'ttl'
+  const headers = fill.fields!.set
+  const life = lifetimesOf(exchange, reply, final, notes?.ttl)
+  if (typeof life === 'string') return life
   if (bodyBytes(fill.body) > exchange.policy.maxBytes) return 'too-big'
   const tags = allTags(exchange, fill, notes)
   if (tags === undefined) return 'too-many-tags'
+  const { withheld } = life
   const entry: StoredEntry = {
     epoch: fill.fence.epoch,
     seq: fill.fence.seq,
     tags,
-    ...plainLifetimes(now, now + ttl * 1000),
+    ...life.lifetimes,
     status: fill.status,
-    headers: fill.fields!.set,
+    headers: withheld.length === 0 ? headers : headers.filter(([name]) => !withheld.includes(name)),
     removed: fill.fields!.removed,
     varies: undefined,
     body: ownBody(fill),
@@ -190,7 +251,11 @@ function complete(
   if (!tiers.hasRoom(size)) return 'too-big'
   if (carriesNonce(reply, entry)) return 'nonce'
   // Nothing at all was invalidated while the handler ran: then these tags were not either.
-  return log.version === fill.knownVersion || log.allows(entry) ? { entry, size } : 'invalidated'
+  if (log.version !== fill.knownVersion && !log.allows(entry)) return 'invalidated'
+  if (names.length === 0) return { entry, size, variant: undefined }
+  const key = keyOfVariant(exchange, reply.request, names)
+  const index = indexWith(exchange.variants, names, key)
+  return index === undefined ? 'too-many-variants' : { entry, size, variant: { key, index } }
 }
 
 /** Hooks may add tags until the very end. */

@@ -34,11 +34,13 @@ export function compilePolicy(
   const keyedFields = new Set(headers)
   // A policy that varies on other things is another route to the key: a change of options can
   // never make old responses be read in a new way.
+  const { http } = options
   const vary = [
     ...headers.map((name) => `h${name}`),
     ...cookies.map((name) => `c${name}`),
     ...(by ? ['b'] : []),
     ...(options.public ? ['p'] : []),
+    ...(http.storesCookies ? ['s'] : []),
     `q${JSON.stringify(query ?? null)}`,
   ]
   return {

@@ -10,9 +10,8 @@ export interface LogPosition {
 
 /** Until when an entry is good for what; all instants are epoch milliseconds. */
 export interface Lifetimes {
+  /** When it was received, less the age that it had: its age counts from here (RFC 9111 §4.2.3). */
   readonly storedAt: number
-  /** When its origin made it: its age counts from here (RFC 9111 §4.2.3). */
-  readonly generatedAt: number
   readonly freshUntil: number
   /** May be served while it is being revalidated (RFC 5861 §3). */
   readonly staleWhileRevalidateUntil: number
@@ -47,7 +46,6 @@ export interface StoredEntry extends LogPosition, Lifetimes {
 export function plainLifetimes(storedAt: number, freshUntil: number): Lifetimes {
   return {
     storedAt,
-    generatedAt: storedAt,
     freshUntil,
     staleWhileRevalidateUntil: freshUntil,
     staleIfErrorUntil: freshUntil,
@@ -86,8 +84,6 @@ interface Head {
   /** Stored at, fresh until. */
   a: number
   f: number
-  /** Generated at, where not stored at. */
-  g?: number
   /** Stale while revalidate, stale if error, kept: until when, where longer than fresh. */
   w?: number
   e?: number
@@ -110,7 +106,6 @@ function headOf(entry: StoredEntry): Head {
     a: storedAt,
     f: freshUntil,
   }
-  if (entry.generatedAt !== storedAt) head.g = entry.generatedAt
   if (entry.staleWhileRevalidateUntil !== freshUntil) head.w = entry.staleWhileRevalidateUntil
   if (entry.staleIfErrorUntil !== freshUntil) head.e = entry.staleIfErrorUntil
   if (entry.keepUntil !== freshUntil) head.k = entry.keepUntil
@@ -199,7 +194,6 @@ export function readEntry(frame: CheckedFrame): StoredEntry | undefined {
     seq: Number(seqText),
     tags: head.t,
     storedAt: head.a,
-    generatedAt: head.g ?? head.a,
     freshUntil: head.f,
     staleWhileRevalidateUntil: head.w ?? head.f,
     staleIfErrorUntil: head.e ?? head.f,
@@ -259,12 +253,11 @@ function isHead(value: unknown): value is Head {
 }
 
 function areLifetimes(head: Partial<Record<keyof Head, unknown>>): boolean {
-  const { a, f, g, w, e, k, m, v } = head
+  const { a, f, w, e, k, m, v } = head
   return (
     isInstant(a) &&
     isInstant(f) &&
     f >= a &&
-    (g === undefined || (isInstant(g) && g <= a)) &&
     // Stale comes after fresh.
     [w, e, k].every((until) => until === undefined || (isInstant(until) && until >= f)) &&
     (m === undefined || m === 1) &&

@@ -35,7 +35,6 @@ const PER_MESSAGE = new Set([
   'age',
   'cache-status',
   'content-length',
-  'date',
   'request-id',
   'server-timing',
   'set-cookie',
@@ -80,4 +79,13 @@ export function sameField(a: FieldValue | undefined, b: FieldValue | undefined):
     return a.length === b.length && a.every((member, index) => member === b[index])
   }
   return a === b
+}
+
+/** Fields in pairs as one object. */
+export function fieldsOf(
+  pairs: readonly (readonly [name: string, value: string | readonly string[]])[],
+): Record<string, string | string[]> {
+  const fields: Record<string, string | string[]> = {}
+  for (const [name, value] of pairs) fields[name] = value as string | string[]
+  return fields
 }
