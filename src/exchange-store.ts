@@ -193,9 +193,11 @@ function judge(
   }
   const names = variesOn(exchange, own)
   if (names === undefined) return 'vary'
-  const keyed = names === NONE ? policy.keyedFields : new Set([...policy.keyedFields, ...names])
   const { origin } = reply.request.headers
-  const sign = privateSign({ own, final, keyed, origin }, policy.ttl === 'headers' ? policy.http : undefined)
+  const sign = privateSign(
+    { own, final, keyed: policy.keyedFields, nominated: names, origin },
+    policy.ttl === 'headers' ? policy.http : undefined,
+  )
   return sign ?? complete(exchange, reply, final, names)
 }
 
@@ -207,7 +209,10 @@ const NONE: readonly string[] = []
  * handler count, as the handler may have seen them. Origin is what @fastify/cors writes on every
  * response, for fields that are made anew on every hit.
  */
-function variesOn({ policy, fill, variants }: Exchange, own: FieldReader): readonly string[] | undefined {
+function variesOn(
+  { cache, policy, fill, variants }: Exchange,
+  own: FieldReader,
+): readonly string[] | undefined {
   const known = variants?.names ?? NONE
   const vary = own('vary')
   const hooks = fill!.before['vary']
@@ -216,6 +221,8 @@ function variesOn({ policy, fill, variants }: Exchange, own: FieldReader): reado
   const early = nominatedFields(hooks)?.filter((name) => name !== 'origin')
   if (nominated === undefined || early === undefined) return undefined
   const open = [...nominated, ...early].filter((name) => !policy.keyedFields.has(name))
+  // Promise made to users: what depends on a credential is not shared.
+  if (open.some((name) => cache.credentialFields.includes(name))) return undefined
   return open.length === 0 ? known : withNominated(known, open)
 }
 
