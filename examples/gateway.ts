@@ -25,17 +25,19 @@ type HeaderFields = Record<string, string | string[] | undefined>
 
 const BY_DEFAULT: ResponseCacheOptions = { defaults: { ttl: 'headers' } }
 
-// A status stands here to be kept as long as its response says.
-const STATUSES = [
-  ...[200, 203, 204, 299, 300, 301, 302, 303, 307, 308, 400, 404, 405, 410, 414, 499],
-  ...[500, 501, 502, 503, 504, 599],
-]
 const ALL_OPTIONS: ResponseCacheOptions = {
   statusHeader: 'x-cache',
   defaults: {
     ttl: 'headers',
-    statuses: Object.fromEntries(STATUSES.map((status) => [status, true])),
+    public: true,
     staleIfError: '1h',
+    heuristicFreshness: true,
+    requestDirectives: true,
+    etag: true,
+    ranges: true,
+    targets: ['CDN-Cache-Control'],
+    setCookie: 'store',
+    vary: { normalize: { acceptLanguage: ['de', 'en', 'fr'] } },
   },
 }
 

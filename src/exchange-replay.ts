@@ -46,6 +46,7 @@ function rendered(exchange: Exchange, cached: Cached, now: number): Rendered {
 
 function storedFields({ policy }: Exchange, headers: StoredEntry['headers']): SentFields {
   const fields = fieldsOf(headers)
+  if (!policy.http.storesCookies) delete fields['set-cookie']
   if (policy.clientCacheControl !== undefined) fields['cache-control'] ??= policy.clientCacheControl
   return fields
 }
@@ -73,12 +74,7 @@ export function validatorsOfCached({ entry, notes }: Cached): Validators | null 
  * and plugins have set for it, the status, the age; 304 or a part, if that is what was asked for.
  * Returns the body, which is left to the caller to send.
  */
-export function replay(
-  exchange: Exchange,
-  reply: FastifyReply,
-  cached: Cached,
-  now: number,
-): Body {
+export function replay(exchange: Exchange, reply: FastifyReply, cached: Cached, now: number): Body {
   const known = rendered(exchange, cached, now)
   exchange.cache.memo.add(exchange.target!)
   exchange.conclude(known.status)

@@ -16,7 +16,8 @@ export function captureBody(
 ): void {
   fill.body = body
   fill.complete = true
-  fill.fields = handlerFields(fill.before, currentFields(reply))
+  const { replayed } = reply.request[EXCHANGE]!.policy.http
+  fill.fields = handlerFields(fill.before, currentFields(reply), replayed)
 }
 
 /** RFC 9110 §8.8.3: a tag for what has none; the client that fills the cache gets it, too. */

@@ -12,6 +12,7 @@ import { release } from './exchange-store.ts'
 import { followsOtherVariant, normalizeRequest, selectVariant } from './exchange-variants.ts'
 import type { Cached } from './store/cached.ts'
 import type { Lookup } from './store/tiered-cache.ts'
+import type { StoredEntry } from './stored-response.ts'
 
 /** The route's own handler, bound to its request and reply. */
 type Handler = () => unknown
@@ -78,10 +79,15 @@ function act(
   if (action === 'stale') {
     const stale = exchange.stale!
     if (refreshInBackground(exchange, request) || isBeingRefreshed(exchange)) {
-      return reply.send(replay(exchange, reply, stale, exchange.cache.tiers.now()))
+      return answer(reply, replay(exchange, reply, stale, exchange.cache.tiers.now()))
     }
   }
   return collapse(exchange, reply, handler, action)
+}
+
+/** What a handler returns that has this body to send; without one it has to send by itself. */
+function answer(reply: FastifyReply, body: StoredEntry['body']): unknown {
+  return body === undefined ? reply.send() : body
 }
 
 /** The first request that finds it stale refreshes it; those that come meanwhile need not wait. */
@@ -131,7 +137,7 @@ function finish(
   const now = exchange.cache.tiers.now()
   const action = decide(exchange, lookup, now)
   if (action === 'hit') {
-    return reply.send(replay(exchange, reply, lookup.found!, now))
+    return answer(reply, replay(exchange, reply, lookup.found!, now))
   }
   // One that leads a flight goes on with it: those who wait are waiting for its answer.
   if (exchange.flight === undefined) return act(exchange, reply, handler, action)
@@ -141,7 +147,7 @@ function finish(
   }
   release(exchange, 'overtaken')
   if (action === 'only-if-cached') return refuse(exchange, reply)
-  return reply.send(replay(exchange, reply, exchange.stale!, now))
+  return answer(reply, replay(exchange, reply, exchange.stale!, now))
 }
 
 /** Joins the computation that is under way, or begins one, or goes alone. */
@@ -229,12 +235,12 @@ async function follow(
   const now = cache.tiers.now()
   if (flight.rescue !== undefined && cached === undefined) {
     const body = replayOnError(exchange, reply, flight.rescue, { now, fwdStatus: undefined })
-    return reply.send(body)
+    return answer(reply, body)
   }
   if (cached !== undefined && (await mayShare(exchange, cached, flight)) && !reply.sent) {
     // What the other request found in a store is a hit for this one too.
     const show = cached.tier === 'handler' ? replayCollapsed : replay
-    return reply.send(show(exchange, reply, cached, cache.tiers.now()))
+    return answer(reply, show(exchange, reply, cached, cache.tiers.now()))
   }
   if (mayWaitAgain(exchange, cached, flight)) {
     return settled(reply, collapse(exchange, reply, handler, undefined))

@@ -5,7 +5,14 @@ import { lifetimesOf } from './exchange-lifetime.ts'
 import { hasRawFields } from './exchange-fields.ts'
 import { targetTags } from './exchange-target.ts'
 import { type VariantIndex, indexEntry, indexWith, keyOfVariant } from './exchange-variants.ts'
-import { type CacheNotes, type Exchange, type Fill, NOTES, tellStatus } from './exchange.ts'
+import {
+  type CacheNotes,
+  type Exchange,
+  type Fill,
+  type Flow,
+  NOTES,
+  tellStatus,
+} from './exchange.ts'
 import { type CacheStatus, STORED_MISS, STORED_STALE } from './http/cache-status.ts'
 import type { FieldValue } from './http/fields.ts'
 import { type FieldReader, type NotStoredReason, privateSign } from './http/storability.ts'

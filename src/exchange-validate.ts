@@ -58,7 +58,7 @@ function freshen(exchange: Exchange, reply: FastifyReply): boolean {
   const { entry } = exchange.stale!
   const { before } = exchange.fill!
   const current = currentFields(reply)
-  const update = handlerFields(before, current)
+  const update = handlerFields(before, current, exchange.policy.http.replayed)
   if (update === undefined || !validates(update.set, validatorsOfCached(exchange.stale!)!)) {
     return false
   }

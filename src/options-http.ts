@@ -1,9 +1,5 @@
 import { isFieldName } from './http/fields.ts'
-import {
-  encodingNormalizer,
-  languageNormalizer,
-  originNormalizer,
-} from './http/negotiation.ts'
+import { encodingNormalizer, languageNormalizer, originNormalizer } from './http/negotiation.ts'
 import type { StorableRules } from './http/storable.ts'
 import type { Normalizer, Normalizers } from './http/vary.ts'
 import type { OptionsReader } from './options-reader.ts'
@@ -32,6 +28,8 @@ export interface CheckedHttpOptions {
   etag: boolean
   ranges: boolean
   storesCookies: boolean
+  /** Fields of one message that are replayed all the same: they are the origin's own words. */
+  replayed: ReadonlySet<string>
 }
 
 export function checkHttpOptions(reader: OptionsReader, byHeaders: boolean): CheckedHttpOptions {
@@ -42,6 +40,7 @@ export function checkHttpOptions(reader: OptionsReader, byHeaders: boolean): Che
   }
   const targets = (reader.strings('targets') ?? []).map((name) => name.toLowerCase())
   if (!targets.every(isFieldName)) reader.fail('targets', "field names as ['CDN-Cache-Control']")
+  const storesCookies = reader.oneOf('setCookie', ['refuse', 'store']) === 'store'
   return {
     rules: {
       targets,
@@ -53,7 +52,9 @@ export function checkHttpOptions(reader: OptionsReader, byHeaders: boolean): Che
     requestDirectives: reader.flag('requestDirectives') ?? false,
     etag: reader.flag('etag') ?? false,
     ranges: reader.flag('ranges') ?? false,
-    storesCookies: reader.oneOf('setCookie', ['refuse', 'store']) === 'store',
+    storesCookies,
+    // RFC 9110 §6.6.1: the Date of a stored response is that of its origin.
+    replayed: new Set([...(byHeaders ? ['date'] : []), ...(storesCookies ? ['set-cookie'] : [])]),
   }
 }
 

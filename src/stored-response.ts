@@ -271,8 +271,11 @@ function isInstant(value: unknown): value is number {
 
 const BODY_KINDS = new Set<unknown>([undefined, 1, 2] satisfies Head['x'][])
 
+/** Stored where a route leaves them to its origin, and replayed only there. */
+const OF_ORIGINS = new Set(['date', 'set-cookie'])
+
 function isField(pair: unknown): boolean {
   if (!Array.isArray(pair) || pair.length !== 2) return false
-  if (!isFieldName(pair[0]) || !isReplayable(pair[0])) return false
+  if (!isFieldName(pair[0]) || !(isReplayable(pair[0]) || OF_ORIGINS.has(pair[0]))) return false
   return Array.isArray(pair[1]) ? pair[1].every(isFieldValue) : isFieldValue(pair[1])
 }

@@ -1,6 +1,12 @@
 /** Why a request went forward to the handler (RFC 9211 §2.2). */
 export type ForwardReason =
-  'bypass' | 'method' | 'uri-miss' | 'vary-miss' | 'miss' | 'request' | 'stale'
+  | 'bypass'
+  | 'method'
+  | 'uri-miss'
+  | 'vary-miss'
+  | 'miss'
+  | 'request'
+  | 'stale'
 
 /**
  * What the cache did with one request (RFC 9211). One object per request drives the branch, the

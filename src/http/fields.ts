@@ -35,6 +35,7 @@ const PER_MESSAGE = new Set([
   'age',
   'cache-status',
   'content-length',
+  'date',
   'request-id',
   'server-timing',
   'set-cookie',

@@ -1,5 +1,5 @@
 import { parseCacheControl } from './cache-control.ts'
-import { type FieldValue, listMembers } from './fields.ts'
+import { type FieldValue, listMembers, sameField } from './fields.ts'
 
 /** Why a response was not stored; the word is the metric label and the Cache-Status detail. */
 export type NotStoredReason =
@@ -56,7 +56,10 @@ export function privateSign(
   { own, final, keyed, nominated, origin }: Signs,
   declared?: { readonly storesCookies: boolean },
 ): NotStoredReason | undefined {
-  if (final('set-cookie') !== undefined && !declared?.storesCookies) return 'set-cookie'
+  const cookies = final('set-cookie')
+  // Those that a hook adds are this client's, whatever the handler's are.
+  const mayStoreCookies = declared?.storesCookies && sameField(cookies, own('set-cookie'))
+  if (cookies !== undefined && !mayStoreCookies) return 'set-cookie'
   if (final('trailer') !== undefined) return 'trailer'
   const isKeyed = (name: string): boolean => keyed.has(name) || nominated.includes(name)
   if (declared === undefined) {

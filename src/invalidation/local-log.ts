@@ -27,6 +27,10 @@ export class LocalLog implements InvalidationLog {
     return entry.epoch === this.position.epoch && this.#table.allows(entry)
   }
 
+  verdict(entry: Fenced): 'valid' | 'softened' | 'expired' | 'purged' {
+    return this.allows(entry) ? 'valid' : 'purged'
+  }
+
   verified(): boolean {
     return true
   }

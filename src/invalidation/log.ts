@@ -39,6 +39,7 @@ export interface InvalidationLog {
   readonly version: number
   /** Whether the entry was computed after all invalidations of its tags that are known here. */
   allows(entry: Fenced): boolean
+  verdict(entry: Fenced): 'valid' | 'softened' | 'expired' | 'purged'
   /** Whether `allows` may be trusted without asking Redis: the lease has not run out. */
   verified(): boolean
   /** Catches up with Redis; false when it cannot be confirmed in time. Never rejects. */

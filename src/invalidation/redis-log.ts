@@ -66,6 +66,10 @@ export class RedisLog implements InvalidationLog {
     return entry.epoch === position.epoch && table.allows(entry)
   }
 
+  verdict(entry: Fenced): 'valid' | 'softened' | 'expired' | 'purged' {
+    return this.allows(entry) ? 'valid' : 'purged'
+  }
+
   verified(): boolean {
     return performance.now() - this.#follower.verifiedAt <= LEASE_MS
   }

@@ -132,13 +132,7 @@ directives.push(
 )
 
 const varied: Unstorable[] = []
-for (const field of [
-  '*',
-  'accept-language',
-  'Accept-Encoding',
-  'x-segment, accept-language',
-  'cookie',
-]) {
+for (const field of ['*', 'accept, *', 'cookie', 'x-segment, Authorization', 'X-Api-Key']) {
   varied.push({
     title: `an answer that varies on ${field}, which is not in the key,`,
     reason: 'vary',
@@ -160,13 +154,11 @@ for (const field of ['*', 'Cookie', 'origin, authorization']) {
 
 for (const hook of ['onRequest', 'preHandler'] as const) {
   varied.push({
-    // RFC 9111 §4.1. What ran before the handler may have told it which language to take; unlike
-    // Origin, on which @fastify/cors varies its own fields only.
-    title: `an answer that a hook in ${hook} varies on a field that is not in the key`,
+    title: `an answer that a hook in ${hook} varies on a credential`,
     reason: 'vary',
     late: (app) =>
       app.addHook(hook, async (_request, reply) => {
-        reply.header('vary', 'Accept-Language')
+        reply.header('vary', 'X-Api-Key')
       }),
     handler: async () => 'page',
   })
