@@ -41,8 +41,21 @@ export function primaryKey(identity: string, target: RequestTarget, canonical: s
       encodePart(target.host) +
       encodePart(target.protocol) +
       encodePart(original) +
+      encodePart(unencodedQuery(target.url)) +
       canonical,
   )
+}
+
+/** Browsers encode these in a query: the URL Standard's special-query percent-encode set. */
+const NEVER_FROM_BROWSERS = /["'<>#]|[^\x21-\x7e]/
+
+/**
+ * A parser reads `<` and `%3C` alike. A page that shows its own URL need not: it may trust browsers
+ * to encode, and must not get to them as somebody filled it who did not.
+ */
+function unencodedQuery(url: string): string | undefined {
+  const { rawQuery } = splitTarget(url)
+  return NEVER_FROM_BROWSERS.test(rawQuery) ? rawQuery : undefined
 }
 
 /** The secondary key (RFC 9111 §4.1) folded into the first: one value per declared vary dimension. */
