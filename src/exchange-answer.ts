@@ -2,6 +2,7 @@ import type { FastifyReply } from 'fastify'
 
 import { type Duration, seconds } from './durations.ts'
 import { type CapturedAnswer, EXCHANGE, type Exchange, type Fill } from './exchange.ts'
+import { watchIgnored } from './exchange-ignored.ts'
 import { captureBody, listenToOwnSerializer } from './exchange-serializer.ts'
 import { type HeadFields, judgeOnWire, settleOnWire } from './exchange-store.ts'
 import type { Fields } from './http/fields.ts'
@@ -52,6 +53,7 @@ export function watchAnswer(exchange: Exchange, reply: FastifyReply): void {
   reply.send = watchedSend
   raw[EXCHANGE] = watch
   raw.writeHead = watchedWriteHead as typeof raw.writeHead
+  if (exchange.policy.counts !== undefined) watchIgnored(exchange, reply, exchange.policy.counts)
 }
 
 function watchedSend(this: Watched, payload?: unknown): FastifyReply {

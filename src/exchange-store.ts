@@ -108,6 +108,7 @@ function judge(
   if (reply.request.is404) return 'not-found-handler'
   if (failure !== undefined) return failure
   if (exchange.hasToken) return 'csrf-token'
+  if (exchange.sawIgnored) return 'query'
   if (reply.request[NOTES]?.skip !== undefined) return 'skipped'
   if (!answer?.complete) return 'incomplete'
   // A 304 of an etag hook answers this client; what the handler said is still a response.

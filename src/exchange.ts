@@ -50,6 +50,8 @@ export class Exchange {
   flight: Flight | undefined = undefined
   /** A CSRF token was made for this request. */
   hasToken = false
+  /** Somebody looked at what `vary.query` leaves out of the key. */
+  sawIgnored = false
   /** What the handler says of its answer, if it runs for the cache. */
   fill: Fill | undefined = undefined
 

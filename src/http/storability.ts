@@ -11,6 +11,7 @@ export type NotStoredReason =
   | 'no-store'
   | 'no-cache'
   | 'vary'
+  | 'query'
   | 'content-encoding'
   | 'content-type'
   | 'origin'

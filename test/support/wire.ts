@@ -58,6 +58,11 @@ export class Wire {
     return this.ask(requestText(target, fields, 'HEAD'))
   }
 
+  /** To the same server, for a request at the same time. */
+  another(): Wire {
+    return new Wire(this.#port)
+  }
+
   close(): void {
     this.#connection?.close()
     this.#connection = undefined
