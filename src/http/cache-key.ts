@@ -84,15 +84,19 @@ export function routeIdentity(parts: {
 }
 
 /** Values that have no text, such as functions, are told apart by the order in which they appear. */
-const ordinals = new WeakMap<object, number>()
+const ordinals = new WeakMap<WeakKey, number>()
 let lastOrdinal = 0
 
 function constraintText(value: unknown): string {
   if (value instanceof RegExp) return `/${value.source}/${value.flags}`
-  if (value === null || (typeof value !== 'object' && typeof value !== 'function')) {
-    return `${typeof value}:${String(value)}`
-  }
+  const shared = typeof value === 'symbol' ? Symbol.keyFor(value) : undefined
+  if (shared !== undefined) return `symbol:${shared}`
+  if (!isWeakKey(value)) return `${typeof value}:${String(value)}`
   let ordinal = ordinals.get(value)
   if (ordinal === undefined) ordinals.set(value, (ordinal = ++lastOrdinal))
   return `#${ordinal}`
+}
+
+function isWeakKey(value: unknown): value is WeakKey {
+  return value !== null && ['object', 'function', 'symbol'].includes(typeof value)
 }
