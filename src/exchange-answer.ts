@@ -3,6 +3,7 @@ import type { FastifyReply } from 'fastify'
 import { type Duration, seconds } from './durations.ts'
 import { EXCHANGE, type Exchange, Fill } from './exchange.ts'
 import { currentFields } from './exchange-fields.ts'
+import { watchIgnored } from './exchange-ignored.ts'
 import { addEntityTag, captureBody, listenToOwnSerializer } from './exchange-serializer.ts'
 import {
   type HeadFields,
@@ -44,6 +45,7 @@ export function watchAnswer(exchange: Exchange, reply: FastifyReply): void {
   raw[EXCHANGE] = { reply, send: reply.send, writeHead: raw.writeHead as WriteHead }
   reply.send = watchedSend
   raw.writeHead = watchedWriteHead as typeof raw.writeHead
+  if (exchange.policy.counts !== undefined) watchIgnored(exchange, reply, exchange.policy.counts)
 }
 
 function watchedSend(this: FastifyReply, payload?: unknown): FastifyReply {

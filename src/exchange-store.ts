@@ -187,6 +187,7 @@ function judge(
   if (reply.request.is404) return 'not-found-handler'
   if (fill.failure !== undefined) return fill.failure
   if (exchange.hasToken) return 'csrf-token'
+  if (exchange.sawIgnored) return 'query'
   if (reply.request[NOTES]?.skip !== undefined) return 'skipped'
   if (exchange.demands?.noStore) return 'no-store'
   if (!fill.complete) return 'incomplete'

@@ -1,4 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http'
+import { inspect } from 'node:util'
 
 import type { FastifyRequest } from 'fastify'
 
@@ -15,7 +16,7 @@ import {
 import type { Conditions } from './http/revalidation.ts'
 import { hasOriginCondition } from './http/conditional.ts'
 import type { CacheControl } from './http/directives.ts'
-import { cookieValue, uncoveredCredential } from './http/credentials.ts'
+import { type RequestFields, cookieValue, uncoveredCredential } from './http/credentials.ts'
 import type { HandlerFields } from './http/handler-fields.ts'
 import type { NotStoredReason } from './http/storability.ts'
 import type { Fields } from './http/fields.ts'
@@ -65,12 +66,16 @@ export class Exchange {
   /** This is no client's request but the background refresh of what is stored. */
   refresh: RefreshContext | undefined = undefined
   status: CacheStatus | undefined = undefined
+  /** The fields as they came, where a schema may take some away before the key is complete. */
+  sentFields: RequestFields | undefined = undefined
   /** Why a handler would have to run. */
   fwd: ForwardReason = 'uri-miss'
   flight: Flight | undefined = undefined
   flightKey = ''
   /** A CSRF token was made for this request. */
   hasToken = false
+  /** Somebody looked at what `vary.query` leaves out of the key. */
+  sawIgnored = false
   /** What the handler says of its answer, if it runs for the cache. */
   fill: Fill | undefined = undefined
 
@@ -163,12 +168,14 @@ export function openExchange(
     exchange.bypass = credentialReason(exchange, request)
   }
   if (exchange.bypass === undefined) exchange.target = findTarget(cache, policy, request)
+  if (policy.hasVariants && policy.checksFields) exchange.sentFields = { ...request.headers }
   return exchange
 }
 
 function credentialReason(exchange: Exchange, request: FastifyRequest): string | undefined {
   const { cache, policy } = exchange
-  const name = uncoveredCredential(request.headers, cache.credentialFields, policy.keyed)
+  const fields = exchange.sentFields ?? request.headers
+  const name = uncoveredCredential(fields, cache.credentialFields, policy.keyed)
   if (name !== undefined) return name
   // A client certificate that was verified is an identity that no field shows.
   const socket = request.raw.socket as { authorized?: boolean } | null
@@ -201,7 +208,7 @@ export function identify(exchange: Exchange, request: FastifyRequest): void {
   if (exchange.bypass !== undefined) return
   const { key } = exchange.target!
   exchange.key = policy.hasVariants
-    ? RESPONSE_KEY + variantKey(key, varyValues(policy, request, identity))
+    ? RESPONSE_KEY + variantKey(key, varyValues(exchange, request, identity))
     : key
   exchange.primaryKey = exchange.key
 }
@@ -256,18 +263,26 @@ function optionBypass(exchange: Exchange, request: FastifyRequest): string | und
 }
 
 function varyValues(
-  policy: Policy,
-  request: FastifyRequest,
+  { policy, sentFields }: Exchange,
+  { headers }: FastifyRequest,
   identity: string | undefined,
 ): (string | undefined)[] {
-  const { headers } = request
-  const values = policy.vary.headers.map((name) => {
-    const value = headers[name]
-    return Array.isArray(value) ? value.join(', ') : value
-  })
-  for (const name of policy.vary.cookies) values.push(cookieValue(headers.cookie, name))
+  const sent: RequestFields = sentFields ?? headers
+  const values = policy.vary.headers.map((name) => fieldText(headers[name], sent[name]))
+  for (const name of policy.vary.cookies) values.push(cookieValue(sent['cookie'], name))
   if (policy.vary.by !== undefined) values.push(identity)
   return values
+}
+
+const WHOLE = { depth: null, maxArrayLength: null, maxStringLength: null } as const
+
+/**
+ * A schema may have made a number, a list or null of a field, or have taken it away; what hooks made
+ * of the text before is still there. No text of a field has a NUL.
+ */
+function fieldText(value: unknown, sent: unknown): string | undefined {
+  if (typeof value === 'string' || (value === undefined && sent === undefined)) return value
+  return `\0${inspect([value, sent], WHOLE)}`
 }
 
 /** Tells the client, one field after the other. */

@@ -100,7 +100,12 @@ function compile(
     )
   }
   const policy = compilePolicy(
-    { url: route.url, constraints: route.constraints ?? {}, namespace: cache.namespace },
+    {
+      url: route.url,
+      constraints: route.constraints ?? {},
+      namespace: cache.namespace,
+      checksFields: route.schema?.headers !== undefined,
+    },
     own,
     cache.statsOf(route.url),
   )

@@ -12,6 +12,7 @@ export type NotStoredReason =
   | 'no-cache'
   | 'authorization'
   | 'vary'
+  | 'query'
   | 'content-encoding'
   | 'content-type'
   | 'origin'
