@@ -22,7 +22,9 @@ export function watchIgnored(
   if (query === null || typeof query !== 'object') return
   if (Reflect.ownKeys(query).every((name) => isCounted(name, counts))) return
   const note = (): void => {
-    if (exchange.fill?.complete !== true) exchange.sawIgnored = true
+    const { fill } = exchange
+    const isMade = fill?.complete && (fill.flow === undefined || fill.flow.outcome !== undefined)
+    if (!isMade) exchange.sawIgnored = true
   }
   request.query = watchedQuery(query, counts, note)
   watchText(raw, 'url', note)

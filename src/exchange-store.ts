@@ -2,17 +2,11 @@ import type { FastifyReply } from 'fastify'
 
 import type { Outcome } from './collapser.ts'
 import { lifetimesOf } from './exchange-lifetime.ts'
+import type { StreamOutcome } from './exchange-stream.ts'
 import { hasRawFields } from './exchange-fields.ts'
 import { targetTags } from './exchange-target.ts'
 import { type VariantIndex, indexEntry, indexWith, keyOfVariant } from './exchange-variants.ts'
-import {
-  type CacheNotes,
-  type Exchange,
-  type Fill,
-  type Flow,
-  NOTES,
-  tellStatus,
-} from './exchange.ts'
+import { type CacheNotes, type Exchange, type Fill, NOTES, tellStatus } from './exchange.ts'
 import { type CacheStatus, STORED_MISS, STORED_STALE } from './http/cache-status.ts'
 import type { FieldValue } from './http/fields.ts'
 import { type FieldReader, type NotStoredReason, privateSign } from './http/storability.ts'
@@ -99,37 +93,39 @@ export function withoutEntry(
 }
 
 /** Once the header section is on its way: stores what may be stored, releases those who wait. */
-export function settleOnWire(exchange: Exchange, judgement: Judgement): void {
+export function settleOnWire(exchange: Exchange, reply: FastifyReply, judgement: Judgement): void {
   const { storable } = judgement
   exchange.conclude(judgement.status)
   const flow = exchange.fill!.flow
   if (storable === undefined) {
-    // A body that still flows is not collected any more.
-    if (flow !== undefined) flow.settle = ignore
+    if (flow !== undefined) flow.settle = undefined
     release(exchange, judgement.overtaken ? 'overtaken' : 'uncacheable')
   } else if (flow === undefined) keep(exchange, storable)
   else {
-    flow.settle = () => settleFlow(exchange, storable, flow.outcome!)
+    flow.settle = () => {
+      flow.settle = undefined
+      settleFlow(exchange, reply, storable, flow.outcome!)
+    }
     if (flow.outcome !== undefined) flow.settle()
   }
 }
 
-function ignore(): void {}
-
 /** The body has flowed to the first client, or has not come to its end. */
 function settleFlow(
   exchange: Exchange,
+  reply: FastifyReply,
   { entry, variant }: Storable,
-  outcome: NonNullable<Flow['outcome']>,
+  { body, failure }: StreamOutcome,
 ): void {
-  if ('failure' in outcome) {
-    release(exchange, outcome.failure === 'too-big' ? 'uncacheable' : 'overtaken')
-    return
+  if (body === undefined) {
+    return release(exchange, failure === 'too-big' ? 'uncacheable' : 'overtaken')
   }
-  const whole = { ...entry, body: outcome.body }
+  const whole = { ...entry, body }
   const { tiers, log } = exchange.cache
   const size = tiers.sizeOf(exchange.key, whole)
-  if (!tiers.hasRoom(size)) release(exchange, 'uncacheable')
+  // What was true when the head was sent may have changed while the body was made.
+  const isPrivate = exchange.hasToken || exchange.sawIgnored || carriesNonce(reply, whole)
+  if (isPrivate || !tiers.hasRoom(size)) release(exchange, 'uncacheable')
   else if (entry.epoch !== '' && !log.allows(whole)) release(exchange, 'overtaken')
   else keep(exchange, { entry: whole, size, variant })
 }

@@ -4,6 +4,7 @@ import { inspect } from 'node:util'
 import type { FastifyRequest } from 'fastify'
 
 import type { Flight } from './collapser.ts'
+import type { StreamOutcome } from './exchange-stream.ts'
 import type { VariantIndex } from './exchange-variants.ts'
 import { RESPONSE_KEY, findTarget } from './exchange-target.ts'
 import { variantKey } from './http/cache-key.ts'
@@ -136,7 +137,7 @@ export class Fill {
 
 /** A body that is collected while it flows: it and the judgement of its head come in any order. */
 export interface Flow {
-  outcome: { body: Buffer } | { failure: NotStoredReason } | undefined
+  outcome: StreamOutcome | undefined
   /** Called when both are there. */
   settle: (() => void) | undefined
 }
