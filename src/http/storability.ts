@@ -10,6 +10,7 @@ export type NotStoredReason =
   | 'private'
   | 'no-store'
   | 'no-cache'
+  | 'authorization'
   | 'vary'
   | 'content-encoding'
   | 'content-type'
@@ -61,7 +62,9 @@ export function privateSign(
 function forbiddingDirective(cacheControl: FieldValue | undefined): NotStoredReason | undefined {
   if (cacheControl === undefined) return undefined
   const directives = parseCacheControl(cacheControl)
-  return (['no-store', 'private', 'no-cache'] as const).find((name) => directives.has(name))
+  if (directives.noStore) return 'no-store'
+  if (directives.private || directives.privateFields.length > 0) return 'private'
+  return directives.noCache || directives.noCacheFields.length > 0 ? 'no-cache' : undefined
 }
 
 /** Whether every field that an answer varies on is in the key. */
