@@ -46,7 +46,7 @@ export class ValueCache {
     this.stats.sets++
     try {
       // Copies in other processes go first; what is stored now carries a position after that.
-      await this.#cache.invalidate({ tags: [keyTag(key)], mode: 'purge' })
+      await this.#cache.invalidate({ tags: [keyTag(key)], mode: 'expire' })
     } catch (error) {
       this.#cache.trouble.report('cache.set', error as Error)
       return false
@@ -60,7 +60,7 @@ export class ValueCache {
   async delete(key: string): Promise<void> {
     const name = storeKey(key)
     this.#cache.tiers.memory?.delete(name)
-    await this.#cache.invalidate({ tags: [keyTag(key)], mode: 'purge' })
+    await this.#cache.invalidate({ tags: [keyTag(key)], mode: 'expire' })
     await this.#cache.tiers.redis?.delete(name)
   }
 

@@ -49,7 +49,7 @@ export function heuristicLifetime(
   if (value === undefined || !isHeuristicallyCacheable(status, directives)) return undefined
   const modifiedAt = parseHttpDate(String(value), receivedAt)
   if (modifiedAt === undefined) return undefined
-  const seconds = Math.floor((dateOf(field, receivedAt) - modifiedAt) / 10_000)
+  const seconds = (dateOf(field, receivedAt) - modifiedAt) / 10_000
   return Math.min(Math.max(0, seconds), MAX_HEURISTIC_SECONDS)
 }
 

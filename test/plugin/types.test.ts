@@ -149,8 +149,9 @@ async function client(app: FastifyInstance): Promise<void> {
   expect<Equal<typeof unknown, unknown>>(true)
   expect<Equal<Awaited<ReturnType<typeof app.cache.has>>, boolean>>(true)
   await app.cache.invalidateTags(['a'], { mode: 'purge' })
-  // @ts-expect-error not a mode of this version
-  await app.cache.invalidateTags(['a'], { mode: 'soft' })
+  await app.cache.invalidateUrl('/a', { mode: 'soft' })
+  // @ts-expect-error no mode
+  await app.cache.invalidateTags(['a'], { mode: 'hard' })
   // @ts-expect-error a list
   await app.cache.invalidateTags('a')
 }
