@@ -1,4 +1,5 @@
 import type { Cached } from './store/cached.ts'
+import type { VariantIndex } from './stored-response.ts'
 
 /** One computation that others wait for. */
 export class Flight {
@@ -10,7 +11,7 @@ export class Flight {
   /** An invalidation came between: those who waited may wait together for the next run. */
   overtaken = false
   /** There are variants under this key: those who wait have keys of their own. */
-  variants: { readonly names: readonly string[]; readonly marks: string } | undefined
+  variants: VariantIndex | undefined
   /** The computation failed, and this stale result stands in for it. */
   rescue: Cached | undefined
   /** Set when the computation threw, for those who share errors too. */

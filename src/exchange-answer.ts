@@ -3,15 +3,10 @@ import type { FastifyReply } from 'fastify'
 import { type Duration, seconds } from './durations.ts'
 import { EXCHANGE, type Exchange, Fill, type Flow } from './exchange.ts'
 import { currentFields } from './exchange-fields.ts'
+import { mayStoreStatus } from './exchange-judge.ts'
 import { watchIgnored } from './exchange-ignored.ts'
 import { addEntityTag, captureBody, listenToOwnSerializer } from './exchange-serializer.ts'
-import {
-  type HeadFields,
-  judgeOnWire,
-  mayStoreStatus,
-  settleOnWire,
-  withoutEntry,
-} from './exchange-store.ts'
+import { type HeadFields, judgeOnWire, settleOnWire, withoutEntry } from './exchange-store.ts'
 import {
   type StreamPayload,
   agreesWithLength,

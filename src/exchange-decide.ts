@@ -41,13 +41,23 @@ function actionOn(
 ): Action {
   // The background refresh is there to run the handler.
   if (refresh !== undefined) return 'forward'
-  const usable = state === 'fresh' || (state === 'stale' && !entry.mustRevalidate)
-  if (demands === undefined) {
-    if (state === 'fresh') return 'hit'
-    return usable && now < entry.staleWhileRevalidateUntil ? 'stale' : 'forward'
-  }
-  const verdict = requestVerdict(demands, usable ? entry : undefined, now)
+  const inWindow = state === 'stale' && isInWindow(entry, now)
+  if (demands === undefined) return state === 'fresh' ? 'hit' : inWindow ? 'stale' : 'forward'
+  // A soft invalidation makes stale what its lifetime calls fresh.
+  const isStale = state === 'stale' && !entry.mustRevalidate && now >= entry.freshUntil
+  const mayUse = state === 'fresh' || inWindow || isStale
+  const verdict = requestVerdict(demands, mayUse ? entry : undefined, now)
   if (verdict === 'gateway-timeout') return 'only-if-cached'
   if (verdict !== 'use') return 'forward'
-  return state === 'fresh' || now >= entry.staleWhileRevalidateUntil ? 'hit' : 'stale'
+  return inWindow ? 'stale' : 'hit'
+}
+
+/** RFC 5861 §3. A response without a window has none after a soft invalidation either. */
+function isInWindow(entry: StoredEntry, now: number): boolean {
+  const { freshUntil, staleWhileRevalidateUntil } = entry
+  return (
+    now < staleWhileRevalidateUntil &&
+    staleWhileRevalidateUntil > freshUntil &&
+    !entry.mustRevalidate
+  )
 }

@@ -20,7 +20,7 @@ export function askForValidation(exchange: Exchange, request: FastifyRequest): v
   const { raw } = request
   exchange.conditions = conditions
   exchange.fill!.ownRequestFields = raw.headers
-  raw.headers = validationRequest(raw.headers, conditions) as typeof raw.headers
+  raw.headers = validationRequest(raw.headers, conditions)
 }
 
 /** Hooks that look at the answer see the request as it came. */

@@ -7,15 +7,7 @@ import { variantKey } from './http/cache-key.ts'
 import { selectingParts, selectingValue } from './http/vary.ts'
 import type { Cached } from './store/cached.ts'
 import type { Lookup } from './store/tiered-cache.ts'
-import { type StoredEntry, plainLifetimes } from './stored-response.ts'
-
-/** What is known of the variants of one primary key (RFC 9111 §4.1). */
-export interface VariantIndex {
-  /** The union of the fields that responses have nominated. */
-  readonly names: readonly string[]
-  /** Marks of the variants that are stored, to count them. */
-  readonly marks: string
-}
+import { type StoredEntry, type VariantIndex, plainLifetimes } from './stored-response.ts'
 
 /** Variants of one primary key; a field with more values is no good to cache by. */
 const MAX_VARIANTS = 200
@@ -27,11 +19,9 @@ export function selectVariant(
   request: FastifyRequest,
   lookup: Lookup | undefined,
 ): boolean {
-  const names = lookup?.found?.entry.varies
-  if (names === undefined || lookup!.state !== 'fresh' || exchange.key !== exchange.primaryKey) {
-    return false
-  }
-  const { body } = lookup!.found!.entry
+  if (lookup?.found === undefined || lookup.state !== 'fresh') return false
+  const { varies: names, body } = lookup.found.entry
+  if (names === undefined || exchange.key !== exchange.primaryKey) return false
   exchange.variants = { names, marks: typeof body === 'string' ? body : '' }
   exchange.key = keyOfVariant(exchange, request, names)
   return true

@@ -5,7 +5,6 @@ import type { FastifyRequest } from 'fastify'
 
 import type { Flight } from './collapser.ts'
 import type { StreamOutcome } from './exchange-stream.ts'
-import type { VariantIndex } from './exchange-variants.ts'
 import { RESPONSE_KEY, findTarget } from './exchange-target.ts'
 import { variantKey } from './http/cache-key.ts'
 import {
@@ -27,7 +26,7 @@ import type { Policy } from './policy.ts'
 import type { ResponseCache } from './response-cache.ts'
 import { type RefreshContext, refreshOf } from './refresh-request.ts'
 import type { Cached } from './store/cached.ts'
-import type { LogPosition } from './stored-response.ts'
+import type { LogPosition, VariantIndex } from './stored-response.ts'
 import { syncResult } from './sync-result.ts'
 import { countStatus } from './telemetry.ts'
 

@@ -42,6 +42,14 @@ export interface StoredEntry extends LogPosition, Lifetimes {
   readonly body: string | Buffer | undefined
 }
 
+/** What is known of the variants of one primary key (RFC 9111 §4.1). */
+export interface VariantIndex {
+  /** The union of the fields that responses have nominated. */
+  readonly names: readonly string[]
+  /** Marks of the variants that are stored, to count them. */
+  readonly marks: string
+}
+
 /** Fresh until then, and afterwards good for nothing. */
 export function plainLifetimes(storedAt: number, freshUntil: number): Lifetimes {
   return {

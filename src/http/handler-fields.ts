@@ -33,13 +33,22 @@ export function handlerFields(
     const value = after[name]
     if (value === undefined || sameField(before[name], value)) continue
     if (!(isReplayable(name) || also.has(name)) || named?.includes(name)) continue
-    // Cookies of hooks and those of the handler are one list: whose they are cannot be told.
-    if (name === 'set-cookie' && before[name] !== undefined) return undefined
-    const own = name === 'vary' ? addedMembers(before[name], value) : textOf(value)
+    const own = ownValue(name, before[name], value)
     if (own === undefined || !isFieldName(name)) return undefined
     if (own.length > 0 || name !== 'vary') set.push([name, own])
   }
   return { set, removed: before === NO_FIELDS ? NONE : missingFields(before, after) }
+}
+
+function ownValue(
+  name: string,
+  before: FieldValue | undefined,
+  after: FieldValue,
+): string | string[] | undefined {
+  if (name === 'vary') return addedMembers(before, after)
+  // Cookies of hooks and those of the handler are one list: whose they are cannot be told.
+  if (name === 'set-cookie' && before !== undefined) return undefined
+  return textOf(after)
 }
 
 const NONE: readonly string[] = []

@@ -55,7 +55,8 @@ export class TieredCache {
     }
     if (this.redis) {
       if (strict || !this.log.verified()) return undefined
-      if (state !== 'fresh' && now - cached.checkedAt >= STALE_RECHECK_MS) return undefined
+      if (state === 'expired') return undefined
+      if (state === 'stale' && now - cached.checkedAt >= STALE_RECHECK_MS) return undefined
     }
     return { found: cached, state }
   }

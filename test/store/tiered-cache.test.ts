@@ -64,7 +64,7 @@ describe('TieredCache in memory alone', () => {
     const before = log.position
     await log.invalidate({ tags: ['t:=a'], mode: 'expire' })
     await put(before)
-    assert.equal(tiers.peek('key', clock.now(), false)?.found, undefined)
+    assert.equal(tiers.peek('key', clock.now(), false)?.state, 'expired')
     await put()
     assert.equal(body(tiers.peek('key', clock.now(), false)), 'body')
   })
@@ -147,7 +147,7 @@ describe('TieredCache over Redis', () => {
     await one.store('key', entry({ body: 'old' }))
     assert.equal(body(await two.lookup('key', false)), 'old')
     await log.invalidate({ tags: ['t:=a'], mode: 'expire' })
-    assert.equal((await two.lookup('key', false)).found, undefined)
+    assert.equal((await two.lookup('key', false)).state, 'expired')
     await one.store('key', entry({ body: 'new' }))
     assert.equal(two.peek('key', clock.now(), false), undefined)
     assert.equal(body(await two.lookup('key', false)), 'new')
@@ -169,7 +169,7 @@ describe('TieredCache over Redis', () => {
       const tiers = process(memory)
       await tiers.store('key', entry())
       log.whileConfirming = () => void log.invalidate({ tags: ['t:=a'], mode: 'expire' })
-      assert.equal((await tiers.lookup('key', true)).found, undefined)
+      assert.equal((await tiers.lookup('key', true)).state, 'expired')
     }
   })
 
