@@ -157,9 +157,32 @@ function wholeOrPart(exchange: Exchange, reply: FastifyReply, { entry, notes }: 
   const bytes = typeof body === 'string' ? Buffer.from(body) : body
   const part = rangeAnswer(request.method, request.headers, notes.validators, bytes.length)
   if (part === undefined) return body
-  reply.code(part.status).header('content-range', part.contentRange)
-  if (part.status === 206) return bytes.subarray(part.start, part.end)
-  for (const [name] of headers) if (name.startsWith('content-')) reply.removeHeader(name)
+  if (part.status === 416) return unsatisfiable(reply, headers, part.contentRange)
+  if (typeof body === 'string') completeTextType(reply)
+  reply.code(206).header('content-range', part.contentRange)
+  return bytes.subarray(part.start, part.end)
+}
+
+/** A part of a text is sent as bytes, of which Fastify would complete another type. */
+function completeTextType(reply: FastifyReply): void {
+  const type = reply.getHeader('content-type')
+  if (type === undefined) reply.header('content-type', 'text/plain; charset=utf-8')
+  else if (/^[^;]*json/i.test(String(type)) && !/;\s*charset=/i.test(String(type))) {
+    reply.header('content-type', `${String(type)}; charset=utf-8`)
+  }
+}
+
+/**
+ * This says nothing of the representation; above all not how long it is fresh, as a cache on the way
+ * to the client might keep it then.
+ */
+function unsatisfiable(
+  reply: FastifyReply,
+  headers: StoredEntry['headers'],
+  contentRange: string,
+): string {
+  for (const [name] of headers) if (name !== 'vary') reply.removeHeader(name)
+  reply.removeHeader('cache-control').code(416).header('content-range', contentRange)
   return ''
 }
 
