@@ -144,7 +144,21 @@ function notModifiedOf(
 function notModified(reply: FastifyReply, entry: StoredEntry, fields: SentFields): undefined {
   applyHead(reply, entry, fields)
   reply.code(304)
+  if (reply.request.method === 'HEAD') withoutLength(reply.raw)
   return undefined
+}
+
+/** Fastify's HEAD routes say 0 of what has no body, and RFC 9110 §8.6 forbids that in a 304. */
+function withoutLength(raw: FastifyReply['raw']): void {
+  // oxlint-disable-next-line typescript/unbound-method
+  const writeHead = raw.writeHead as (...args: unknown[]) => typeof raw
+  raw.writeHead = function (this: typeof raw, ...args: unknown[]) {
+    const fields = args.at(-1)
+    if (typeof fields === 'object' && fields !== null) {
+      delete (fields as Record<string, unknown>)['content-length']
+    }
+    return writeHead.apply(this, args)
+  }
 }
 
 function wholeOrPart(exchange: Exchange, reply: FastifyReply, { entry, notes }: Cached): Body {
