@@ -52,6 +52,14 @@ export interface RouteCacheOptions {
   invalidates?:
     | readonly string[]
     | ((request: CacheRequest, reply: FastifyReply) => readonly string[])
+  /**
+   * After a 2xx or 3xx to an unsafe method: invalidate the URL of the request with all its queries,
+   * and those of the same origin in Location and Content-Location (RFC 9111 §4.4), before the client
+   * has its answer. Routes that write have this where they set `invalidates`, or where a cached route
+   * has the same URL pattern.
+   * @default true
+   */
+  invalidateTarget?: boolean
   vary?: VaryOptions
   /**
    * The response is the same for everyone, although requests carry credentials.
@@ -94,6 +102,7 @@ export interface RouteCacheOptions {
 
 const KNOWN = [
   ...['ttl', 'tags', 'invalidates', 'vary', 'public', 'staleWhileRevalidate', 'staleIfError'],
+  'invalidateTarget',
   ...[
     'statuses',
     'consistency',
@@ -117,6 +126,7 @@ export interface CheckedRouteOptions {
   ttl: number | 'headers' | Fn<'ttl'> | undefined
   tags: readonly string[] | Fn<'tags'>
   invalidates: readonly string[] | Fn<'invalidates'> | undefined
+  invalidateTarget: boolean
   vary: {
     headers: readonly string[]
     cookies: readonly string[]
@@ -148,6 +158,7 @@ export function checkRouteOptions(
     ttl: checkTtl(reader),
     tags: checkTags(reader, 'tags') ?? [],
     invalidates: checkTags(reader, 'invalidates'),
+    invalidateTarget: reader.flag('invalidateTarget') ?? true,
     vary: checkVary(reader),
     public: reader.flag('public') ?? false,
     staleWindows: swr !== undefined || sie !== undefined,
