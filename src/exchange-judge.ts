@@ -106,12 +106,18 @@ function complete(
   if (bodyBytes(fill.body) > exchange.policy.maxBytes) return 'too-big'
   const tags = allTags(exchange, fill, notes)
   if (tags === undefined) return 'too-many-tags'
-  const { withheld } = life
+  const { withheld, lifetimes } = life
+  // Field by field: spreading would cost more than all the rest.
   const entry: StoredEntry = {
     epoch: fill.fence.epoch,
     seq: fill.fence.seq,
     tags,
-    ...life.lifetimes,
+    storedAt: lifetimes.storedAt,
+    freshUntil: lifetimes.freshUntil,
+    staleWhileRevalidateUntil: lifetimes.staleWhileRevalidateUntil,
+    staleIfErrorUntil: lifetimes.staleIfErrorUntil,
+    keepUntil: lifetimes.keepUntil,
+    mustRevalidate: lifetimes.mustRevalidate,
     status: fill.status,
     headers: withheld.length === 0 ? headers : headers.filter(([name]) => !withheld.includes(name)),
     removed: fill.fields!.removed,
