@@ -157,7 +157,7 @@ export function openExchange(
   request: FastifyRequest,
 ): Exchange {
   const exchange = new Exchange(cache, policy, cache.tiers.now())
-  exchange.refresh = refreshOf(request.raw)
+  if (cache.revalidator.running > 0) exchange.refresh = refreshOf(request.raw)
   const { method } = request
   if (method !== 'GET' && method !== 'HEAD') {
     exchange.bypass = 'method'

@@ -113,7 +113,7 @@ export interface RouteCacheOptions {
    * @default false
    */
   etag?: boolean
-  /** Answer Range requests with 206 out of stored responses. @default false */
+  /** Answer Range requests with 206 out of stored responses. @default true with `ttl: 'headers'` */
   ranges?: boolean
   /**
    * With `ttl: 'headers'`: targeted fields (RFC 9213) that go before Cache-Control, the most
