@@ -1,5 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 
+import { isResponse } from './exchange-stream.ts'
 import { groupTags } from './group-tags.ts'
 import { isSafeMethod } from './http/cache-groups.ts'
 import type { FieldValue } from './http/fields.ts'
@@ -76,12 +77,11 @@ interface Answer {
 
 /** A web `Response` brings its own, and Fastify takes them over only after this. */
 function answerOf(reply: FastifyReply, payload: unknown): Answer {
-  const given = Object.prototype.toString.call(payload) === '[object Response]'
-  const response = given ? (payload as Response) : undefined
-  return {
-    status: response?.status ?? reply.statusCode,
-    field: (name) => response?.headers.get(name) ?? reply.getHeader(name),
+  if (!isResponse(payload)) {
+    return { status: reply.statusCode, field: (name) => reply.getHeader(name) }
   }
+  const fields = new Map(payload.headers)
+  return { status: payload.status, field: (name) => fields.get(name) ?? reply.getHeader(name) }
 }
 
 /** The target URI with all its queries, and what Location and Content-Location name. */

@@ -81,8 +81,6 @@ export interface CheckedOptions {
   cacheGroups: boolean
   onError: ResponseCacheOptions['onError']
   decorateAs: string
-  /** It was said once that stale windows are not used yet. */
-  staleWindowsNoted?: boolean
 }
 
 const WHERE = 'fastify-response-cache'

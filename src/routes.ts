@@ -126,14 +126,13 @@ function compile(
     throw new InvalidOptionError(`${where}.ttl is missing; set it here or in the plugin's defaults`)
   }
   checkInvalidates(route, options, checked)
-  if (own.staleWindows && methods.includes('GET') && !checked.staleWindowsNoted) {
-    checked.staleWindowsNoted = true
-    cache.trouble.note(
-      `${where}: this version revalidates in the foreground; the stale windows wait`,
-    )
-  }
   const policy = compilePolicy(
-    { url: route.url, constraints: route.constraints ?? {}, namespace: cache.namespace },
+    {
+      url: route.url,
+      constraints: route.constraints ?? {},
+      namespace: cache.namespace,
+      checksFields: route.schema?.headers !== undefined,
+    },
     own,
     cache.statsOf(route.url),
   )

@@ -107,9 +107,12 @@ export class ValueCache {
   async #find(name: string): Promise<Cached | undefined> {
     const { tiers } = this.#cache
     const lookup = tiers.peek(name, tiers.now(), false) ?? (await tiers.lookup(name, false))
-    if (lookup.found === undefined) this.stats.misses++
-    else this.stats.hits++
-    return lookup.found
+    if (lookup.state === 'fresh') {
+      this.stats.hits++
+      return lookup.found
+    }
+    this.stats.misses++
+    return undefined
   }
 
   #entry(fence: LogPosition, plan: Plan, body: string): StoredEntry | undefined {

@@ -53,9 +53,12 @@ test('the types of exports and decorations are as documented', () => {
     Equal<Parameters<ByFunction>, [request: CacheRequest, reply: FastifyReply, payload: unknown]>
   >(true)
   expect<Equal<CacheStatus['fwd'], ForwardReason | undefined>>(true)
-  expect<Equal<ForwardReason, 'bypass' | 'method' | 'uri-miss' | 'vary-miss' | 'miss' | 'stale'>>(
-    true,
-  )
+  expect<
+    Equal<
+      ForwardReason,
+      'bypass' | 'method' | 'uri-miss' | 'vary-miss' | 'miss' | 'request' | 'stale'
+    >
+  >(true)
   expect<Equal<ReturnType<CacheClient['stats']>, Stats>>(true)
   expect<Equal<Awaited<ReturnType<CacheClient['invalidateTags']>>, void>>(true)
 })
