@@ -43,6 +43,7 @@ export {
 export type { CacheStatus, ForwardReason } from './http/cache-status.ts'
 export type { NotStoredReason } from './http/storability.ts'
 export type { ResponseCacheOptions } from './options.ts'
+export { isRefresh } from './refresh-request.ts'
 export type { CacheRequest, RouteCacheOptions, VaryOptions } from './options-route.ts'
 export type { Stats } from './stats.ts'
 export type { RouteStats } from './telemetry.ts'

@@ -1,0 +1,139 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import type { RequestListener } from 'node:http'
+
+import { BackOff } from './back-off.ts'
+import { splitTarget } from './http/cache-key.ts'
+import { type RefreshContext, type RefreshRequest, sendRefresh } from './refresh-request.ts'
+
+export interface RevalidatorOptions {
+  /** Where requests enter the application: `app.routing`. */
+  dispatch: RequestListener
+  now: () => number
+  onTrouble: (operation: string, error: Error) => void
+  /** Refreshes at the same time, of all keys. */
+  maxConcurrent?: number
+  /** Keys whose failures are remembered. */
+  maxRemembered?: number
+  /** Milliseconds that one refresh may take, its whole body included. */
+  maxRunMs?: number
+  /** Milliseconds that `close` waits for those that are under way. */
+  maxCloseMs?: number
+}
+
+interface Run {
+  readonly request: RefreshRequest
+  readonly context: RefreshContext
+  timer: NodeJS.Timeout | undefined
+  abort: () => void
+}
+
+const FIRST_BACK_OFF_MS = 1000
+const MAX_BACK_OFF_MS = 60_000
+
+/**
+ * Refreshes stored responses in the background: one request of its own to the application, marked
+ * (see `refreshOf`), that goes through every hook as a client's does. One at a time for a key; a key
+ * whose refresh failed is left alone for a while.
+ */
+export class Revalidator {
+  readonly #options: Required<RevalidatorOptions>
+  readonly #runs = new Map<string, Run>()
+  readonly #backOff: BackOff
+  // What a request keeps in an AsyncLocalStorage is its user's, and what a refresh makes is for all.
+  readonly #outside = AsyncLocalStorage.snapshot()
+  #closing: Promise<void> | undefined
+  #onIdle: (() => void) | undefined
+
+  constructor(options: RevalidatorOptions) {
+    const defaults = {
+      maxConcurrent: 64,
+      maxRemembered: 10_000,
+      maxRunMs: 30_000,
+      maxCloseMs: 1000,
+    }
+    this.#options = { ...defaults, ...options }
+    this.#backOff = new BackOff({
+      maxKeys: this.#options.maxRemembered,
+      firstMs: FIRST_BACK_OFF_MS,
+      maxMs: MAX_BACK_OFF_MS,
+    })
+  }
+
+  /** Refreshes under way. */
+  get running(): number {
+    return this.#runs.size
+  }
+
+  /** Starts a refresh and does not wait for it; false where there is no need or no room for it. */
+  refresh(key: string, request: RefreshRequest, context: RefreshContext): boolean {
+    const { maxConcurrent, now } = this.#options
+    if (this.#closing !== undefined || this.#runs.has(key)) return false
+    if (this.#runs.size >= maxConcurrent || this.#backOff.holds(key, now())) return false
+    const run: Run = { request, context, timer: undefined, abort: () => {} }
+    this.#runs.set(key, run)
+    // First the stale response is sent.
+    this.#outside(() => setImmediate(() => this.#start(key, run)))
+    return true
+  }
+
+  /** Refuses further refreshes, waits for a moment for those under way, and ends the others. */
+  close(): Promise<void> {
+    this.#closing ??= this.#finish()
+    return this.#closing
+  }
+
+  #start(key: string, run: Run): void {
+    if (this.#runs.get(key) !== run) return
+    const { dispatch, maxRunMs } = this.#options
+    run.timer = setTimeout(() => {
+      this.#settle(key, run, `no complete answer within ${maxRunMs} ms`)
+      run.abort()
+    }, maxRunMs).unref()
+    run.abort = sendRefresh(dispatch, run.request, run.context, (outcome) => {
+      this.#settle(key, run, 'error' in outcome ? outcome.error : complaint(outcome.status, run))
+    })
+  }
+
+  #settle(key: string, run: Run, failure: string | Error | undefined): void {
+    if (this.#runs.get(key) !== run) return
+    this.#runs.delete(key)
+    clearTimeout(run.timer)
+    if (failure === undefined) this.#backOff.succeeded(key)
+    else this.#fail(key, run, failure)
+    if (this.#runs.size === 0) this.#onIdle?.()
+  }
+
+  #fail(key: string, { request }: Run, failure: string | Error): void {
+    // What fails while everything is being closed says nothing about the next time.
+    if (this.#closing !== undefined) return
+    const delayMs = this.#backOff.failed(key, this.#options.now())
+    const [reason, options] =
+      typeof failure === 'string' ? [failure] : [failure.message, { cause: failure }]
+    // The query may hold what does not belong in a log.
+    const { path } = splitTarget(request.url)
+    const text = `the refresh of ${path} failed, none for ${delayMs} ms: ${reason}`
+    this.#options.onTrouble('refresh', new Error(text, options))
+  }
+
+  async #finish(): Promise<void> {
+    if (this.#runs.size > 0) {
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, this.#options.maxCloseMs)
+        this.#onIdle = () => {
+          clearTimeout(timer)
+          resolve()
+        }
+      })
+    }
+    for (const run of this.#runs.values()) {
+      clearTimeout(run.timer)
+      run.abort()
+    }
+    this.#runs.clear()
+  }
+}
+
+function complaint(status: number, { context }: Run): string | undefined {
+  if (status >= 500) return `status ${status}`
+  return context.stored === true ? undefined : `status ${status}, nothing was stored`
+}
