@@ -10,13 +10,15 @@ import { ValueCache, type ValueOptions } from './value-cache.ts'
 
 export interface InvalidateOptions {
   /**
-   * What is left of what was invalidated: `'expire'` keeps it for validators, `'purge'` nothing.
+   * What is left of what was invalidated. `'expire'`: its validators; no answer is made of it until
+   * it has been revalidated. `'soft'`: it counts as stale, and may be served for as long as the
+   * stale windows of its route allow. `'purge'`: nothing.
    * @default 'expire'
    */
   mode?: InvalidationMode
 }
 
-const MODES: ReadonlySet<string> = new Set<InvalidationMode>(['expire', 'purge'])
+const MODES: ReadonlySet<string> = new Set<InvalidationMode>(['expire', 'soft', 'purge'])
 
 /**
  * The cache client, `app.cache`: values under keys, and control over everything that is stored.
@@ -72,7 +74,8 @@ export class CacheClient {
   }
 
   /**
-   * Makes everything that carries one of the tags unusable, in all processes. When the promise has
+   * Makes everything that carries one of the tags unusable, in all processes; with `mode: 'soft'`
+   * unusable as a fresh answer. When the promise has
    * resolved, no request that starts later gets what was computed before: here and on `'strict'`
    * routes everywhere at once, on `'eventual'` ones elsewhere as soon as the log is read, at the
    * latest after `stats().stalenessBoundMs`. Rejects in bounded time
@@ -112,7 +115,7 @@ export class CacheClient {
     await this.#invalidate([encodeTag('route', pattern)], options)
   }
 
-  /** Invalidates everything in this namespace and nothing else. */
+  /** Invalidates everything in this namespace and nothing else, and leaves nothing of it. */
   async clear(): Promise<void> {
     await this.#cache.invalidate({ tags: 'all', mode: 'purge' })
     this.#cache.tiers.memory?.clear()
@@ -131,7 +134,9 @@ export class CacheClient {
   async #invalidate(tags: string[], options: InvalidateOptions | undefined): Promise<void> {
     const mode = options?.mode ?? 'expire'
     if (!MODES.has(mode)) {
-      throw new InvalidArgumentError(`mode must be 'expire' or 'purge', got '${mode as string}'`)
+      throw new InvalidArgumentError(
+        `mode must be 'expire', 'soft' or 'purge', got '${mode as string}'`,
+      )
     }
     await this.#cache.invalidate({ tags, mode })
   }

@@ -1,4 +1,5 @@
 import type { Cached } from './store/cached.ts'
+import type { VariantIndex } from './stored-response.ts'
 
 /** One computation that others wait for. */
 export class Flight {
@@ -9,6 +10,10 @@ export class Flight {
   onFirstWaiter: (() => void) | undefined
   /** An invalidation came between: those who waited may wait together for the next run. */
   overtaken = false
+  /** There are variants under this key: those who wait have keys of their own. */
+  variants: VariantIndex | undefined
+  /** The computation failed, and this stale result stands in for it. */
+  rescue: Cached | undefined
   /** Set when the computation threw, for those who share errors too. */
   failure: { error: unknown } | undefined
 

@@ -35,3 +35,17 @@ export const ClosedError: Constructor = createError(
   'The response cache is closed; %s is not possible any more.',
   503,
 )
+
+/** The client asked for a stored response or none (RFC 9111 §5.2.1.7), and there is none. */
+export const OnlyIfCachedError: Constructor = createError(
+  'FST_RESPONSE_CACHE_ONLY_IF_CACHED',
+  'Nothing that may be used is stored, and the request asks for nothing else.',
+  504,
+)
+
+/** The handler answered 304 to a question about a stored response, and named another one. */
+export const UnusableValidationError: Constructor = createError(
+  'FST_RESPONSE_CACHE_UNUSABLE_VALIDATION',
+  'The 304 of the handler is about something that is not stored.',
+  502,
+)

@@ -1,10 +1,22 @@
 import type { FastifyReply } from 'fastify'
 
 import { type Duration, seconds } from './durations.ts'
-import { EXCHANGE, type Exchange, Fill } from './exchange.ts'
+import { EXCHANGE, type Exchange, Fill, type Flow } from './exchange.ts'
 import { currentFields } from './exchange-fields.ts'
-import { captureBody, listenToOwnSerializer } from './exchange-serializer.ts'
+import { mayStoreStatus } from './exchange-judge.ts'
+import { watchIgnored } from './exchange-ignored.ts'
+import { addEntityTag, captureBody, listenToOwnSerializer } from './exchange-serializer.ts'
 import { type HeadFields, judgeOnWire, settleOnWire, withoutEntry } from './exchange-store.ts'
+import {
+  type StreamPayload,
+  agreesWithLength,
+  isResponse,
+  isStream,
+  mayTap,
+  tapStream,
+  unfoldResponse,
+} from './exchange-stream.ts'
+import { answerOwnConditions, restoreRequest, substitute } from './exchange-validate.ts'
 import { type Fields, NO_FIELDS } from './http/fields.ts'
 import type { NotStoredReason } from './http/storability.ts'
 import { encodeTag, tagProblem } from './invalidation/tags.ts'
@@ -30,28 +42,42 @@ type WatchedRaw = FastifyReply['raw'] & { [EXCHANGE]?: Watch }
 export function watchAnswer(exchange: Exchange, reply: FastifyReply): void {
   const { log } = exchange.cache
   exchange.fill = new Fill(log.position, log.version, snapshot(currentFields(reply)))
+  exchange.fill.startedAt = exchange.cache.tiers.now()
   const raw: WatchedRaw = reply.raw
   // The methods of this very reply, whoever else has put one in front; each is called with it.
   // oxlint-disable-next-line typescript/unbound-method
   raw[EXCHANGE] = { reply, send: reply.send, writeHead: raw.writeHead as WriteHead }
   reply.send = watchedSend
   raw.writeHead = watchedWriteHead as typeof raw.writeHead
+  if (exchange.policy.counts !== undefined) watchIgnored(exchange, reply, exchange.policy.counts)
 }
 
 function watchedSend(this: FastifyReply, payload?: unknown): FastifyReply {
   const raw: WatchedRaw = this.raw
+  const { send } = raw[EXCHANGE]!
   const exchange = this.request[EXCHANGE]!
   const fill = exchange.fill!
+  if (fill.rescued) return send.call(this, payload)
+  if (isResponse(payload)) payload = unfoldResponse(this, payload)
+  if (fill.ownRequestFields !== undefined) restoreRequest(fill, this.request)
+  if (exchange.stale !== undefined && !fill.answered) {
+    const stored = substitute(exchange, this, payload)
+    if (stored !== undefined) payload = stored.payload
+    if (fill.rescued) return send.call(this, payload)
+  }
   if (fill.answered || payload instanceof Error) fill.failure ??= 'error'
-  else captureAnswer(exchange, fill, this, payload)
-  return raw[EXCHANGE]!.send.call(this, payload)
+  else payload = captureAnswer(exchange, fill, this, payload)
+  if (fill.complete && answerOwnConditions(fill, this, exchange.cache.tiers.now())) {
+    payload = undefined
+  }
+  return send.call(this, payload)
 }
 
 function watchedWriteHead(this: WatchedRaw, status: number, ...rest: unknown[]): unknown {
   const { reply, writeHead } = this[EXCHANGE]!
   const exchange = reply.request[EXCHANGE]!
   const fill = exchange.fill!
-  if (fill.concluded) return writeHead.call(this, status, ...rest)
+  if (fill.concluded || fill.rescued) return writeHead.call(this, status, ...rest)
   fill.concluded = true
   const headers = fill.answered ? headerArgument(rest) : undefined
   let judgement = judgeOnWire(exchange, reply, status, headers)
@@ -63,7 +89,7 @@ function watchedWriteHead(this: WatchedRaw, status: number, ...rest: unknown[]):
     judgement = withoutEntry(exchange, 'incomplete')
     throw error
   } finally {
-    settleOnWire(exchange, judgement)
+    settleOnWire(exchange, reply, judgement)
   }
 }
 
@@ -89,33 +115,60 @@ function headerArgument(rest: unknown[]): HeadFields | undefined {
     : undefined
 }
 
+/** Returns what is to be sent: the payload, or what watches it on its way. */
 function captureAnswer(
   exchange: Exchange,
   fill: Fill,
   reply: FastifyReply,
   payload: unknown,
-): void {
+): unknown {
   fill.answered = true
   fill.status = reply.statusCode
   fill.tags = exchange.policy.encodedTags
-  if (fill.failure !== undefined) return
-  if (!exchange.policy.statuses.has(fill.status)) fill.failure = 'status'
-  else if (isStream(payload)) fill.failure = 'stream'
-  else {
-    fill.failure = askOptions(exchange, reply, payload, fill)
-    // The type that Fastify completes after this it completes on a hit as well, from the same body.
-    if (payload === undefined || typeof payload === 'string' || ArrayBuffer.isView(payload)) {
-      captureBody(fill, reply, bytesOf(payload))
-    }
-    if (typeof payload === 'string') listenToOwnSerializer(fill, reply)
+  if (fill.failure !== undefined) return payload
+  if (!mayStoreStatus(exchange.policy, fill.status)) {
+    fill.failure = 'status'
+    return payload
   }
+  fill.failure = askOptions(exchange, reply, payload, fill)
+  if (isStream(payload)) return captureStream(exchange, fill, reply, payload)
+  // The type that Fastify completes after this it completes on a hit as well, from the same body.
+  if (payload === undefined || typeof payload === 'string' || ArrayBuffer.isView(payload)) {
+    if (exchange.policy.http.etag) addEntityTag(reply, bytesOf(payload))
+    captureBody(fill, reply, bytesOf(payload))
+  }
+  if (typeof payload === 'string') listenToOwnSerializer(fill, reply)
+  return payload
 }
 
-function isStream(payload: unknown): boolean {
-  if (payload === null || typeof payload !== 'object') return false
-  const { pipe, getReader } = payload as { pipe?: unknown; getReader?: unknown }
-  if (typeof pipe === 'function' || typeof getReader === 'function') return true
-  return Object.prototype.toString.call(payload) === '[object Response]'
+/** The bytes are collected while they flow to the client, and stored when they have come to a good end. */
+function captureStream(
+  exchange: Exchange,
+  fill: Fill,
+  reply: FastifyReply,
+  payload: StreamPayload,
+): unknown {
+  const { maxBytes } = exchange.policy
+  const length = reply.getHeader('content-length')
+  if (!mayTap(reply.getHeader('content-type'), reply.sent)) fill.failure ??= 'stream'
+  else if (Number(length) > maxBytes) fill.failure ??= 'too-big'
+  if (fill.failure !== undefined) return payload
+  captureBody(fill, reply, undefined)
+  const flow: Flow = { outcome: undefined, settle: undefined }
+  fill.flow = flow
+  // A hook may put another payload in its place; then nobody ever reads this one.
+  reply.raw.once('close', () => {
+    flow.outcome ??= { failure: 'incomplete' }
+    flow.settle?.()
+  })
+  return tapStream(payload, {
+    maxBytes,
+    onEnd: (outcome) => {
+      const isWhole = outcome.body !== undefined && agreesWithLength(length, outcome.body.length)
+      flow.outcome ??= isWhole || outcome.body === undefined ? outcome : { failure: 'incomplete' }
+      flow.settle?.()
+    },
+  })
 }
 
 function bytesOf(payload: string | ArrayBufferView | undefined): string | Uint8Array | undefined {

@@ -3,16 +3,28 @@ import type { FastifyReply } from 'fastify'
 import type { Exchange } from './exchange.ts'
 import { tellStatus } from './exchange.ts'
 import type { CacheStatus } from './http/cache-status.ts'
-import { listMembers } from './http/fields.ts'
-import { currentAge, remainingLifetime } from './http/freshness.ts'
+import {
+  type Validators,
+  isNotModified,
+  notModifiedFields,
+  validatorsOf,
+} from './http/conditional.ts'
+import { fieldsOf, listMembers } from './http/fields.ts'
+import { currentAge } from './http/freshness.ts'
+import { isRangeable, rangeAnswer } from './http/range.ts'
 import type { Cached } from './store/cached.ts'
 import type { StoredEntry } from './stored-response.ts'
+
+type Body = StoredEntry['body']
+type SentFields = Record<string, string | string[]>
 
 /** The fields of a stored response as they are for a while: until age or ttl is another number. */
 interface Rendered {
   until: number
   from: number
-  fields: Record<string, string | string[]>
+  fields: SentFields
+  /** Those of a 304, once one was needed. */
+  notModified: SentFields | undefined
   status: CacheStatus
 }
 
@@ -22,37 +34,57 @@ function rendered(exchange: Exchange, cached: Cached, now: number): Rendered {
   if (known !== undefined && now < known.until && now >= known.from) return known
   const { entry, tier } = cached
   const age = currentAge(entry, now)
-  const ttl = remainingLifetime(entry, now)
+  const ttl = Math.floor((entry.freshUntil - now) / 1000)
   const status: CacheStatus = { hit: true, tier: tier === 'redis' ? tier : 'memory', ttl }
-  const fields = storedFields(entry, exchange.policy.clientCacheControl)
-  fields['age'] = String(age)
-  tellStatus(exchange.cache, status, (name, value) => (fields[name] = value))
+  const fields = storedFields(exchange, entry.headers)
+  addOwnFields(exchange, fields, status, age)
   const until = Math.min(entry.storedAt + (age + 1) * 1000, entry.freshUntil - ttl * 1000 + 1)
-  const result = { until, from: now, fields, status }
+  const result = { until, from: now, fields, notModified: undefined, status }
   cached.notes.rendered = result
   return result
 }
 
-function storedFields(
-  entry: StoredEntry,
-  clientCacheControl: string | undefined,
-): Rendered['fields'] {
-  const fields: Rendered['fields'] = {}
-  for (const [name, value] of entry.headers) fields[name] = value as string | string[]
-  if (clientCacheControl !== undefined) fields['cache-control'] ??= clientCacheControl
+function storedFields({ policy }: Exchange, headers: StoredEntry['headers']): SentFields {
+  const fields = fieldsOf(headers)
+  if (!policy.http.storesCookies) delete fields['set-cookie']
+  if (policy.clientCacheControl !== undefined) fields['cache-control'] ??= policy.clientCacheControl
   return fields
+}
+
+function addOwnFields(
+  { cache }: Exchange,
+  fields: SentFields,
+  status: CacheStatus,
+  age: number,
+): void {
+  fields['age'] = String(age)
+  tellStatus(cache, status, (name, value) => (fields[name] = value))
+}
+
+/** What conditions are compared with; null when there is nothing to compare. */
+export function validatorsOfCached({ entry, notes }: Cached): Validators | null {
+  if (notes.validators === undefined) {
+    notes.validators = validatorsOf(entry.status, entry.headers, entry.storedAt) ?? null
+  }
+  return notes.validators
 }
 
 /**
  * Makes a stored response the answer to this request: the handler's fields over those that hooks
- * and plugins have set for it, the status, the age. The body is left to the caller, because who
- * sends it depends on how the handler was called.
+ * and plugins have set for it, the status, the age; 304 or a part, if that is what was asked for.
+ * Returns the body, which is left to the caller to send.
  */
-export function replay(exchange: Exchange, reply: FastifyReply, cached: Cached, now: number): void {
-  const { fields, status } = rendered(exchange, cached, now)
-  applyHead(reply, cached.entry, fields)
+export function replay(exchange: Exchange, reply: FastifyReply, cached: Cached, now: number): Body {
+  const known = rendered(exchange, cached, now)
   exchange.cache.memo.add(exchange.target!)
-  exchange.conclude(status)
+  exchange.conclude(known.status)
+  const validators = validatorsOfCached(cached)
+  if (validators !== null && isNotModified(reply.request.headers, validators)) {
+    known.notModified ??= notModifiedOf(exchange, cached, known.status, now)
+    return notModified(reply, cached.entry, known.notModified)
+  }
+  applyHead(reply, cached.entry, known.fields)
+  return wholeOrPart(exchange, reply, cached)
 }
 
 /** The same for a request that waited for another's handler run (RFC 9211 §2.6). */
@@ -61,16 +93,77 @@ export function replayCollapsed(
   reply: FastifyReply,
   cached: Cached,
   now: number,
-): void {
-  const { entry } = cached
-  const fields = storedFields(entry, exchange.policy.clientCacheControl)
+): Body {
   const status = exchange.conclude({ hit: false, fwd: exchange.fwd, collapsed: true })
-  fields['age'] = String(currentAge(entry, now))
-  tellStatus(exchange.cache, status, (name, value) => (fields[name] = value))
-  applyHead(reply, entry, fields)
+  return replayWith(exchange, reply, cached, { status, now })
 }
 
-function applyHead(reply: FastifyReply, entry: StoredEntry, fields: Rendered['fields']): void {
+/** The same for a stale response in place of an error (RFC 5861 §4). */
+export function replayOnError(
+  exchange: Exchange,
+  reply: FastifyReply,
+  cached: Cached,
+  { now, fwdStatus }: { now: number; fwdStatus: number | undefined },
+): Body {
+  const status = exchange.conclude({
+    hit: false,
+    fwd: 'stale',
+    ...(fwdStatus === undefined ? { collapsed: true } : { fwdStatus }),
+    detail: 'stale-if-error',
+  })
+  return replayWith(exchange, reply, cached, { status, now })
+}
+
+function replayWith(
+  exchange: Exchange,
+  reply: FastifyReply,
+  cached: Cached,
+  { status, now }: { status: CacheStatus; now: number },
+): Body {
+  const validators = validatorsOfCached(cached)
+  if (validators !== null && isNotModified(reply.request.headers, validators)) {
+    return notModified(reply, cached.entry, notModifiedOf(exchange, cached, status, now))
+  }
+  const fields = storedFields(exchange, cached.entry.headers)
+  addOwnFields(exchange, fields, status, currentAge(cached.entry, now))
+  applyHead(reply, cached.entry, fields)
+  return wholeOrPart(exchange, reply, cached)
+}
+
+function notModifiedOf(
+  exchange: Exchange,
+  { entry }: Cached,
+  status: CacheStatus,
+  now: number,
+): SentFields {
+  const fields = storedFields(exchange, notModifiedFields(entry.headers))
+  addOwnFields(exchange, fields, status, currentAge(entry, now))
+  return fields
+}
+
+function notModified(reply: FastifyReply, entry: StoredEntry, fields: SentFields): undefined {
+  applyHead(reply, entry, fields)
+  reply.code(304)
+  return undefined
+}
+
+function wholeOrPart(exchange: Exchange, reply: FastifyReply, { entry, notes }: Cached): Body {
+  const { body, headers } = entry
+  if (!exchange.policy.http.ranges || !notes.validators || body === undefined) return body
+  const { request } = reply
+  if (!isRangeable(headers)) return body
+  reply.header('accept-ranges', 'bytes')
+  if (request.headers.range === undefined) return body
+  const bytes = typeof body === 'string' ? Buffer.from(body) : body
+  const part = rangeAnswer(request.method, request.headers, notes.validators, bytes.length)
+  if (part === undefined) return body
+  reply.code(part.status).header('content-range', part.contentRange)
+  if (part.status === 206) return bytes.subarray(part.start, part.end)
+  for (const [name] of headers) if (name.startsWith('content-')) reply.removeHeader(name)
+  return ''
+}
+
+function applyHead(reply: FastifyReply, entry: StoredEntry, fields: SentFields): void {
   const vary = fields['vary']
   // Hooks vary on fields of their own (CORS on Origin), and the handler's come on top.
   const own = vary === undefined ? undefined : reply.getHeader('vary')

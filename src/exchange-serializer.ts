@@ -2,6 +2,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 
 import { EXCHANGE, type Fill } from './exchange.ts'
 import { currentFields } from './exchange-fields.ts'
+import { makeEntityTag } from './http/entity-tag.ts'
 import { handlerFields } from './http/handler-fields.ts'
 
 type Serializer = (payload: unknown) => string | Uint8Array
@@ -15,11 +16,23 @@ export function captureBody(
 ): void {
   fill.body = body
   fill.complete = true
-  fill.fields = handlerFields(fill.before, currentFields(reply))
+  const { replayed } = reply.request[EXCHANGE]!.policy.http
+  fill.fields = handlerFields(fill.before, currentFields(reply), replayed)
+}
+
+/** RFC 9110 §8.8.3: a tag for what has none; the client that fills the cache gets it, too. */
+export function addEntityTag(reply: FastifyReply, body: string | Uint8Array | undefined): void {
+  if (reply.hasHeader('etag') || reply.statusCode !== 200 || body === undefined) return
+  const parts = ['content-type', 'content-encoding', 'content-language'].map((name) => {
+    const value = reply.getHeader(name)
+    return value === undefined ? undefined : String(value)
+  })
+  reply.header('etag', makeEntityTag(body, parts))
 }
 
 /** A hit is sent as a text or bytes, and such are never without a type. */
 function captureSerialized(fill: Fill, reply: FastifyReply, body: string | Uint8Array): void {
+  if (reply.request[EXCHANGE]!.policy.http.etag) addEntityTag(reply, body)
   captureBody(fill, reply, body)
   fill.isSerialized = true
   if (!reply.hasHeader('content-type')) fill.failure ??= 'content-type'

@@ -1,12 +1,18 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 
 import type { Flight } from './collapser.ts'
+import { OnlyIfCachedError } from './errors.ts'
 import { EXCHANGE, type Exchange, identify, tellStatus } from './exchange.ts'
 import { watchAnswer } from './exchange-answer.ts'
-import { replay, replayCollapsed } from './exchange-replay.ts'
+import { type Action, decide, readDemands } from './exchange-decide.ts'
+import { refreshInBackground } from './exchange-refresh.ts'
+import { replay, replayCollapsed, replayOnError } from './exchange-replay.ts'
+import { askForValidation, rescueFromThrow } from './exchange-validate.ts'
 import { release } from './exchange-store.ts'
+import { followsOtherVariant, normalizeRequest, selectVariant } from './exchange-variants.ts'
 import type { Cached } from './store/cached.ts'
 import type { Lookup } from './store/tiered-cache.ts'
+import type { StoredEntry } from './stored-response.ts'
 
 /** The route's own handler, bound to its request and reply. */
 type Handler = () => unknown
@@ -22,19 +28,78 @@ export function serve(request: FastifyRequest, reply: FastifyReply, handler: Han
   if (exchange === undefined) return handler()
   identify(exchange, request)
   if (exchange.bypass !== undefined) return goAround(exchange, reply, handler)
+  readDemands(exchange, request)
+  if (exchange.policy.vary.normalizers !== undefined) normalizeRequest(exchange, request)
   const now = exchange.cache.tiers.now()
-  const lookup = exchange.cache.tiers.peek(exchange.key, now, exchange.policy.strict)
-  if (lookup?.found !== undefined) {
-    replay(exchange, reply, lookup.found, now)
-    return sendNow(reply, lookup.found)
+  const lookup = peek(exchange, request, now)
+  if (lookup === undefined) {
+    if (request.method === 'HEAD') return headFromTiers(exchange, reply, handler)
+    return collapse(exchange, reply, handler, undefined)
   }
-  if (lookup?.stale) exchange.fwd = 'stale'
-  if (request.method === 'HEAD') return serveHead(exchange, reply, handler, lookup)
-  return collapse(exchange, reply, handler, lookup)
+  const action = decide(exchange, lookup, now)
+  if (action === 'hit') {
+    reply.send(replay(exchange, reply, lookup.found!, now))
+    return undefined
+  }
+  return act(exchange, reply, handler, action)
 }
 
-function sendNow(reply: FastifyReply, cached: Cached): undefined {
-  reply.send(cached.entry.body)
+/** What can be found without asking anyone; under the key of its variant, where there are variants. */
+function peek(exchange: Exchange, request: FastifyRequest, now: number): Lookup | undefined {
+  const { tiers } = exchange.cache
+  const { strict } = exchange.policy
+  const lookup = tiers.peek(exchange.key, now, strict)
+  if (!selectVariant(exchange, request, lookup)) return lookup
+  return asVariant(tiers.peek(exchange.key, now, strict))
+}
+
+/** Nothing under a variant's key may lead to another index. */
+function asVariant(lookup: Lookup | undefined): Lookup | undefined {
+  return lookup?.found?.entry.varies === undefined ? lookup : { found: undefined, state: 'none' }
+}
+
+async function lookUp(exchange: Exchange, request: FastifyRequest): Promise<Lookup> {
+  const { tiers } = exchange.cache
+  const { strict } = exchange.policy
+  const lookup = await tiers.lookup(exchange.key, strict)
+  if (!selectVariant(exchange, request, lookup)) return lookup
+  return asVariant(await tiers.lookup(exchange.key, strict))!
+}
+
+/** Everything but a hit. */
+function act(
+  exchange: Exchange,
+  reply: FastifyReply,
+  handler: Handler,
+  action: Exclude<Action, 'hit'>,
+): unknown {
+  const { request } = reply
+  if (action === 'only-if-cached') return refuse(exchange, reply)
+  if (request.method === 'HEAD') return forwardHead(exchange, reply, handler)
+  if (action === 'stale') {
+    const stale = exchange.stale!
+    if (refreshInBackground(exchange, request) || isBeingRefreshed(exchange)) {
+      return answer(reply, replay(exchange, reply, stale, exchange.cache.tiers.now()))
+    }
+  }
+  return collapse(exchange, reply, handler, action)
+}
+
+/** What a handler returns that has this body to send; without one it has to send by itself. */
+function answer(reply: FastifyReply, body: StoredEntry['body']): unknown {
+  return body === undefined ? reply.send() : body
+}
+
+/** The first request that finds it stale refreshes it; those that come meanwhile need not wait. */
+function isBeingRefreshed({ cache, policy, key }: Exchange): boolean {
+  if (policy.coalesce === false) return false
+  return cache.collapser.join(key, cache.tiers.now(), policy.coalesce) !== undefined
+}
+
+function refuse(exchange: Exchange, reply: FastifyReply): FastifyReply {
+  const status = exchange.conclude({ hit: false, detail: 'only-if-cached' })
+  tellStatus(exchange.cache, status, (name, value) => void reply.header(name, value))
+  return reply.send(new OnlyIfCachedError())
 }
 
 function goAround(exchange: Exchange, reply: FastifyReply, handler: Handler): unknown {
@@ -51,22 +116,9 @@ async function headFromTiers(
   reply: FastifyReply,
   handler: Handler,
 ): Promise<unknown> {
-  const { found } = noteStale(exchange, await lookUp(exchange))
-  if (found !== undefined && !reply.sent) {
-    replay(exchange, reply, found, exchange.cache.tiers.now())
-    return found.entry.body
-  }
-  return settled(reply, forwardHead(exchange, reply, handler))
-}
-
-function serveHead(
-  exchange: Exchange,
-  reply: FastifyReply,
-  handler: Handler,
-  lookup: Lookup | undefined,
-): unknown {
-  if (lookup === undefined) return headFromTiers(exchange, reply, handler)
-  return forwardHead(exchange, reply, handler)
+  const lookup = await lookUp(exchange, reply.request)
+  if (reply.sent) return undefined
+  return settled(reply, finish(exchange, reply, handler, lookup))
 }
 
 function forwardHead(exchange: Exchange, reply: FastifyReply, handler: Handler): unknown {
@@ -75,39 +127,73 @@ function forwardHead(exchange: Exchange, reply: FastifyReply, handler: Handler):
   return handler()
 }
 
+/** What follows a lookup that had to ask: a hit, or whatever else there is to do. */
+function finish(
+  exchange: Exchange,
+  reply: FastifyReply,
+  handler: Handler,
+  lookup: Lookup,
+): unknown {
+  const now = exchange.cache.tiers.now()
+  const action = decide(exchange, lookup, now)
+  if (action === 'hit') {
+    return answer(reply, replay(exchange, reply, lookup.found!, now))
+  }
+  // One that leads a flight goes on with it: those who wait are waiting for its answer.
+  if (exchange.flight === undefined) return act(exchange, reply, handler, action)
+  if (action === 'forward') return forward(exchange, reply, handler)
+  if (action === 'stale' && !refreshInBackground(exchange, reply.request)) {
+    return forward(exchange, reply, handler)
+  }
+  release(exchange, 'overtaken')
+  if (action === 'only-if-cached') return refuse(exchange, reply)
+  return answer(reply, replay(exchange, reply, exchange.stale!, now))
+}
+
 /** Joins the computation that is under way, or begins one, or goes alone. */
 function collapse(
   exchange: Exchange,
   reply: FastifyReply,
   handler: Handler,
-  lookup: Lookup | undefined,
+  action: Action | undefined,
 ): unknown {
   const { cache, policy, key } = exchange
-  if (policy.coalesce !== false) {
+  if (policy.coalesce !== false && exchange.demands?.noStore !== true) {
     const now = cache.tiers.now()
     const flight = cache.collapser.join(key, now, policy.coalesce)
     if (flight !== undefined) return follow(exchange, reply, handler, flight)
     exchange.flight = cache.collapser.lead(key, now, policy.coalesce)
+    exchange.flightKey = key
   }
-  if (lookup !== undefined) return forward(exchange, reply, handler)
+  if (action !== undefined) return forward(exchange, reply, handler)
   return lookThenForward(exchange, reply, handler)
 }
 
 /** Runs the handler and watches its answer. */
 function forward(exchange: Exchange, reply: FastifyReply, handler: Handler): unknown {
   watchAnswer(exchange, reply)
-  const result = handler()
-  const { flight } = exchange
-  if (flight !== undefined && result instanceof Promise) {
-    // A step later, so that whatever Fastify does with the result comes first.
-    const look = (): void => giveUp(exchange, reply)
-    flight.onFirstWaiter = () => void result.then(look, look)
-    if (flight.waiters !== undefined) flight.onFirstWaiter()
+  const { flight, stale } = exchange
+  if (stale === undefined) {
+    const result = handler()
+    if (flight !== undefined && result instanceof Promise) seeToWaiters(exchange, reply, result)
+    return result
   }
+  askForValidation(exchange, reply.request)
+  const result = rescueFromThrow(exchange, reply, handler)
+  if (flight !== undefined && result instanceof Promise) seeToWaiters(exchange, reply, result)
   return result
 }
 
-/** The client is gone and the handler had nothing to say: then Fastify sends nothing at all. */
+/** Nobody waits for a run whose client is gone and whose handler had nothing to say. */
+function seeToWaiters(exchange: Exchange, reply: FastifyReply, result: Promise<unknown>): void {
+  const flight = exchange.flight!
+  // A step later, so that whatever Fastify does with the result comes first.
+  const look = (): void => giveUp(exchange, reply)
+  flight.onFirstWaiter = () => void result.then(look, look)
+  if (flight.waiters !== undefined) flight.onFirstWaiter()
+}
+
+/** Then Fastify sends nothing at all. */
 function giveUp(exchange: Exchange, { raw, request }: FastifyReply): void {
   if (raw.destroyed || request.raw.aborted || request.raw.socket?.destroyed) {
     release(exchange, 'overtaken')
@@ -119,23 +205,18 @@ async function lookThenForward(
   reply: FastifyReply,
   handler: Handler,
 ): Promise<unknown> {
-  const { found } = noteStale(exchange, await lookUp(exchange))
-  if (found !== undefined) release(exchange, found)
-  if (reply.sent) return release(exchange, 'overtaken')
-  if (found !== undefined) {
-    replay(exchange, reply, found, exchange.cache.tiers.now())
-    return found.entry.body
+  const { cache, policy } = exchange
+  const lookup = await cache.tiers.lookup(exchange.key, policy.strict)
+  if (selectVariant(exchange, reply.request, lookup)) {
+    // All who wait learn of the variants, and each goes on with its own.
+    if (exchange.flight !== undefined) exchange.flight.variants = exchange.variants
+    release(exchange, 'overtaken')
+    if (reply.sent) return undefined
+    return settled(reply, collapse(exchange, reply, handler, undefined))
   }
-  return settled(reply, forward(exchange, reply, handler))
-}
-
-function lookUp({ cache, key, policy }: Exchange): Promise<Lookup> {
-  return cache.tiers.lookup(key, policy.strict)
-}
-
-function noteStale(exchange: Exchange, lookup: Lookup): Lookup {
-  if (lookup.found === undefined && lookup.stale) exchange.fwd = 'stale'
-  return lookup
+  if (lookup.state === 'fresh') release(exchange, lookup.found)
+  if (reply.sent) return release(exchange, 'overtaken')
+  return settled(reply, finish(exchange, reply, handler, asVariant(lookup)!))
 }
 
 /** Waits for another request's run, and takes its result only under the test of a hit. */
@@ -148,11 +229,19 @@ async function follow(
   const { cache, policy } = exchange
   const cached = await cache.collapser.wait(flight, policy.coalesce as number)
   if (reply.sent) return undefined
+  if (followsOtherVariant(exchange, reply.request, flight, cached)) {
+    return settled(reply, collapse(exchange, reply, handler, undefined))
+  }
+  const now = cache.tiers.now()
+  if (flight.rescue !== undefined && cached === undefined) {
+    const body = replayOnError(exchange, reply, flight.rescue, { now, fwdStatus: undefined })
+    return answer(reply, body)
+  }
   if (cached !== undefined && (await mayShare(exchange, cached, flight)) && !reply.sent) {
     // What the other request found in a store is a hit for this one too.
-    if (cached.tier !== 'handler') replay(exchange, reply, cached, cache.tiers.now())
-    else replayCollapsed(exchange, reply, cached, cache.tiers.now())
-    return cached.entry.body
+    if (exchange.refresh !== undefined) exchange.refresh.stored = true
+    const show = cached.tier === 'handler' ? replayCollapsed : replay
+    return answer(reply, show(exchange, reply, cached, cache.tiers.now()))
   }
   if (mayWaitAgain(exchange, cached, flight)) {
     return settled(reply, collapse(exchange, reply, handler, undefined))

@@ -1,30 +1,23 @@
 import type { FastifyReply } from 'fastify'
 
 import type { Outcome } from './collapser.ts'
+import { type Storable, carriesNonce, judge } from './exchange-judge.ts'
+import type { StreamOutcome } from './exchange-stream.ts'
 import { hasRawFields } from './exchange-fields.ts'
-import { targetTags } from './exchange-target.ts'
-import { type CacheNotes, type Exchange, type Fill, NOTES, tellStatus } from './exchange.ts'
+import { indexEntry } from './exchange-variants.ts'
+import { type Exchange, NOTES, tellStatus } from './exchange.ts'
 import { type CacheStatus, STORED_MISS, STORED_STALE } from './http/cache-status.ts'
-import { type FieldValue, listMembers } from './http/fields.ts'
-import { explicitLifetime } from './http/freshness.ts'
-import {
-  type FieldReader,
-  type NotStoredReason,
-  privateSign,
-  varyIsKeyed,
-} from './http/storability.ts'
-import { MAX_TAGS } from './invalidation/tags.ts'
+import type { FieldValue } from './http/fields.ts'
+import type { FieldReader, NotStoredReason } from './http/storability.ts'
 import { Cached } from './store/cached.ts'
-import { type StoredEntry, bodyBytes, plainLifetimes } from './stored-response.ts'
+import type { StoredEntry } from './stored-response.ts'
 
 /** A header section as it is given to `writeHead`. */
 export type HeadFields = Record<string, unknown>
 
 /** What is to be kept of an answer, if anything, and what is said of it. */
 export interface Judgement {
-  readonly entry: StoredEntry | undefined
-  /** What the entry costs the tier in memory, in bytes. */
-  readonly size: number
+  readonly storable: Storable | undefined
   readonly status: CacheStatus
   readonly overtaken: boolean
 }
@@ -70,43 +63,86 @@ function finalFields(reply: FastifyReply, headers: HeadFields | undefined): Fiel
   return (name) => (headers?.[name] ?? raw.getHeader(name)) as FieldValue | undefined
 }
 
-function withEntry(exchange: Exchange, { entry, size }: Storable): Judgement {
+function withEntry(exchange: Exchange, storable: Storable): Judgement {
+  return { storable, status: statusOfStored(exchange, storable.entry), overtaken: false }
+}
+
+function statusOfStored({ fwd, fill }: Exchange, entry: StoredEntry): CacheStatus {
   // Without a position in the log an entry can be shared with those who wait, and not be kept.
-  const status =
-    entry.epoch === ''
-      ? { hit: false, fwd: exchange.fwd, detail: 'unavailable' }
-      : exchange.fwd === 'stale'
-        ? STORED_STALE
-        : STORED_MISS
-  return { entry, size, status, overtaken: false }
+  if (entry.epoch === '') return { hit: false, fwd, detail: 'unavailable' }
+  const { fwdStatus } = fill!
+  if (fwdStatus !== undefined) return { hit: false, fwd, fwdStatus, stored: true }
+  if (fwd === 'uri-miss') return STORED_MISS
+  return fwd === 'stale' ? STORED_STALE : { hit: false, fwd, stored: true }
 }
 
 /** There is nothing to keep, and this is why. */
 export function withoutEntry(
-  { fwd }: Exchange,
+  { fwd, fill }: Exchange,
   reason: NotStoredReason,
   skipped?: string,
 ): Judgement {
   const message = reason === 'skipped' && skipped !== undefined ? { message: skipped } : undefined
-  const status: CacheStatus = { hit: false, fwd, detail: reason, ...message }
-  return { entry: undefined, size: 0, status, overtaken: reason === 'invalidated' }
+  const confirmed = fill?.fwdStatus === undefined ? undefined : { fwdStatus: fill.fwdStatus }
+  const status: CacheStatus = { hit: false, fwd, ...confirmed, detail: reason, ...message }
+  return { storable: undefined, status, overtaken: reason === 'invalidated' }
 }
 
 /** Once the header section is on its way: stores what may be stored, releases those who wait. */
-export function settleOnWire(exchange: Exchange, judgement: Judgement): void {
-  const { entry, size } = judgement
+export function settleOnWire(exchange: Exchange, reply: FastifyReply, judgement: Judgement): void {
+  const { storable } = judgement
   exchange.conclude(judgement.status)
-  if (entry === undefined) {
+  const flow = exchange.fill!.flow
+  if (storable === undefined) {
+    if (flow !== undefined) flow.settle = undefined
     release(exchange, judgement.overtaken ? 'overtaken' : 'uncacheable')
-    return
+  } else if (flow === undefined) keep(exchange, storable)
+  else {
+    flow.settle = () => {
+      flow.settle = undefined
+      settleFlow(exchange, reply, storable, flow.outcome!)
+    }
+    if (flow.outcome !== undefined) flow.settle()
   }
+}
+
+/** The body has flowed to the first client, or has not come to its end. */
+function settleFlow(
+  exchange: Exchange,
+  reply: FastifyReply,
+  { entry, variant }: Storable,
+  { body, failure }: StreamOutcome,
+): void {
+  if (body === undefined) {
+    return release(exchange, failure === 'too-big' ? 'uncacheable' : 'overtaken')
+  }
+  const whole = { ...entry, body }
+  const { tiers, log } = exchange.cache
+  const size = tiers.sizeOf(exchange.key, whole)
+  // What was true when the head was sent may have changed while the body was made.
+  const isPrivate = exchange.hasToken || exchange.sawIgnored || carriesNonce(reply, whole)
+  if (isPrivate || !tiers.hasRoom(size)) release(exchange, 'uncacheable')
+  else if (entry.epoch !== '' && !log.allows(whole)) release(exchange, 'overtaken')
+  else keep(exchange, { entry: whole, size, variant })
+}
+
+/** Stores, and hands over to those who wait. */
+function keep(exchange: Exchange, { entry, size, variant }: Storable): void {
+  const { tiers } = exchange.cache
+  const isNew = exchange.fwd === 'uri-miss' || exchange.fwd === 'vary-miss'
   if (entry.epoch !== '') {
-    const isNew = exchange.fwd === 'uri-miss'
-    void exchange.cache.tiers.store(exchange.key, entry, { size, isNew })
+    if (variant !== undefined && variant.index !== exchange.variants) {
+      void tiers.store(exchange.primaryKey, indexEntry(variant.index, entry))
+    }
+    void tiers.store(variant?.key ?? exchange.key, entry, { size, isNew })
   }
+  if (exchange.refresh !== undefined) exchange.refresh.stored = true
   const { flight } = exchange
   if (flight === undefined) return
-  release(exchange, flight.waiters === undefined ? 'unwaited' : new Cached(entry, 'handler'))
+  if (flight.waiters === undefined) return release(exchange, 'unwaited')
+  const cached = new Cached(entry, 'handler')
+  if (variant !== undefined) cached.variant = { names: variant.index.names, key: variant.key }
+  release(exchange, cached)
 }
 
 /** Lets go of whoever waits for this exchange. */
@@ -114,127 +150,5 @@ export function release(exchange: Exchange, outcome: Outcome): void {
   const { flight, cache } = exchange
   if (flight === undefined) return
   exchange.flight = undefined
-  cache.collapser.settle(exchange.key, flight, outcome, cache.tiers.now())
-}
-
-interface Storable {
-  entry: StoredEntry
-  size: number
-}
-
-/** The entry to store, or the reason why there is none. */
-function judge(
-  exchange: Exchange,
-  reply: FastifyReply,
-  status: number,
-  final: FieldReader,
-): Storable | NotStoredReason {
-  const { policy } = exchange
-  const fill = exchange.fill!
-  const { failure } = fill
-  if (reply.request.is404) return 'not-found-handler'
-  if (failure !== undefined) return failure
-  if (exchange.hasToken) return 'csrf-token'
-  if (reply.request[NOTES]?.skip !== undefined) return 'skipped'
-  if (!fill.complete) return 'incomplete'
-  // A 304 of an etag hook answers this client; what the handler said is still a response.
-  if (status !== 304 && !policy.statuses.has(status)) return 'status'
-  if (fill.fields === undefined) return 'fields'
-  const { set } = fill.fields
-  const { before } = fill
-  const own: FieldReader = (name) => {
-    for (const pair of set) if (pair[0] === name) return pair[1]
-    return undefined
-  }
-  const { origin } = reply.request.headers
-  if (!varyIsKeyed(hooksVary(before['vary']), policy.keyedFields)) return 'vary'
-  return privateSign(own, final, policy.keyedFields, origin) ?? complete(exchange, reply, final)
-}
-
-/**
- * What a hook varies on before the handler, the handler may have seen. Origin is what @fastify/cors
- * writes on every response, for fields that are made anew on every hit.
- */
-function hooksVary(vary: FieldValue | undefined): string[] | undefined {
-  return vary === undefined ? undefined : listMembers(vary).filter((name) => name !== 'origin')
-}
-
-/** The last questions need the entry itself. */
-function complete(
-  exchange: Exchange,
-  reply: FastifyReply,
-  final: FieldReader,
-): Storable | NotStoredReason {
-  const { tiers, log } = exchange.cache
-  const fill = exchange.fill!
-  const now = tiers.now()
-  const notes = reply.request[NOTES]
-  const stated = notes?.ttl ?? fill.ttl
-  const ttl = stated === 'headers' ? explicitLifetime(final, now) : stated
-  if (ttl === undefined || ttl <= 0) return 'ttl'
-  if (bodyBytes(fill.body) > exchange.policy.maxBytes) return 'too-big'
-  const tags = allTags(exchange, fill, notes)
-  if (tags === undefined) return 'too-many-tags'
-  const entry: StoredEntry = {
-    epoch: fill.fence.epoch,
-    seq: fill.fence.seq,
-    tags,
-    ...plainLifetimes(now, now + ttl * 1000),
-    status: fill.status,
-    headers: fill.fields!.set,
-    removed: fill.fields!.removed,
-    varies: undefined,
-    body: ownBody(fill),
-  }
-  const size = tiers.sizeOf(exchange.key, entry)
-  if (!tiers.hasRoom(size)) return 'too-big'
-  if (carriesNonce(reply, entry)) return 'nonce'
-  // Nothing at all was invalidated while the handler ran: then these tags were not either.
-  return log.version === fill.knownVersion || log.allows(entry) ? { entry, size } : 'invalidated'
-}
-
-/** Hooks may add tags until the very end. */
-function allTags(
-  { target }: Exchange,
-  fill: Fill,
-  notes: CacheNotes | undefined,
-): readonly string[] | undefined {
-  const own = notes?.tags ? [...new Set([...fill.tags, ...notes.tags])] : fill.tags
-  if (own.length > MAX_TAGS) return undefined
-  const tags = targetTags(target!)
-  for (const tag of own) tags.push(tag)
-  return tags
-}
-
-/**
- * A copy of our own: the handler may use its buffer again, a pooled one would pin the pool, and a
- * part of a long text would pin the whole of it. What a serializer made was made for this answer.
- */
-function ownBody({ body, isSerialized }: Fill): string | Buffer | undefined {
-  if (body === undefined) return undefined
-  if (typeof body === 'string') return isSerialized ? body.toWellFormed() : ownText(body)
-  const buffer = Buffer.allocUnsafeSlow(body.length)
-  buffer.set(body)
-  return buffer
-}
-
-/** Texts are copied through it; it never leaves this file. */
-const SCRATCH = Buffer.allocUnsafeSlow(32 * 1024)
-
-function ownText(text: string): string {
-  // Three bytes are the most that a code unit can take.
-  if (text.length * 3 > SCRATCH.length) return Buffer.from(text).toString()
-  return SCRATCH.toString('utf8', 0, SCRATCH.write(text))
-}
-
-/** A nonce (of @fastify/helmet) in a page allows scripts for one response only. */
-function carriesNonce(reply: FastifyReply, { body, headers }: StoredEntry): boolean {
-  const { cspNonce } = reply as { cspNonce?: unknown }
-  if (cspNonce === null || typeof cspNonce !== 'object') return false
-  return Object.values(cspNonce).some(
-    (nonce) =>
-      typeof nonce === 'string' &&
-      nonce !== '' &&
-      (body?.includes(nonce) || headers.some(([, value]) => String(value).includes(nonce))),
-  )
+  cache.collapser.settle(exchange.flightKey, flight, outcome, cache.tiers.now())
 }

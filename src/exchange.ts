@@ -1,6 +1,10 @@
+import type { IncomingHttpHeaders } from 'node:http'
+import { inspect } from 'node:util'
+
 import type { FastifyRequest } from 'fastify'
 
 import type { Flight } from './collapser.ts'
+import type { StreamOutcome } from './exchange-stream.ts'
 import { RESPONSE_KEY, findTarget } from './exchange-target.ts'
 import { variantKey } from './http/cache-key.ts'
 import {
@@ -9,7 +13,10 @@ import {
   formatCacheStatus,
   formatXCache,
 } from './http/cache-status.ts'
-import { cookieValue, uncoveredCredential } from './http/credentials.ts'
+import type { Conditions } from './http/revalidation.ts'
+import { hasOriginCondition } from './http/conditional.ts'
+import type { CacheControl } from './http/directives.ts'
+import { type RequestFields, cookieValue, uncoveredCredential } from './http/credentials.ts'
 import type { HandlerFields } from './http/handler-fields.ts'
 import type { NotStoredReason } from './http/storability.ts'
 import type { Fields } from './http/fields.ts'
@@ -17,7 +24,9 @@ import { sessionHasData } from './http/session.ts'
 import type { KnownTarget } from './key-memo.ts'
 import type { Policy } from './policy.ts'
 import type { ResponseCache } from './response-cache.ts'
-import type { LogPosition } from './stored-response.ts'
+import { type RefreshContext, refreshOf } from './refresh-request.ts'
+import type { Cached } from './store/cached.ts'
+import type { LogPosition, VariantIndex } from './stored-response.ts'
 import { syncResult } from './sync-result.ts'
 import { countStatus } from './telemetry.ts'
 
@@ -42,14 +51,31 @@ export class Exchange {
   /** Why this request goes around the cache. */
   bypass: string | undefined = undefined
   target: KnownTarget | undefined = undefined
-  /** The full key, with the values of all vary dimensions. */
+  /** The key with the values of the route's own vary dimensions. */
+  primaryKey = ''
+  /** The key of what answers this request: the primary, or that of its variant. */
   key = ''
+  /** The request fields that select among the variants under the primary key, as far as known. */
+  variants: VariantIndex | undefined = undefined
+  /** What the client's Cache-Control asks for, where the route honours it. */
+  demands: CacheControl | undefined = undefined
+  /** A stored response that may not answer as it is; the handler may confirm it, or fail. */
+  stale: Cached | undefined = undefined
+  /** What the handler is asked to compare with, in place of the client's own conditions. */
+  conditions: Conditions | undefined = undefined
+  /** This is no client's request but the background refresh of what is stored. */
+  refresh: RefreshContext | undefined = undefined
   status: CacheStatus | undefined = undefined
+  /** The fields as they came, where a schema may take some away before the key is complete. */
+  sentFields: RequestFields | undefined = undefined
   /** Why a handler would have to run. */
   fwd: ForwardReason = 'uri-miss'
   flight: Flight | undefined = undefined
+  flightKey = ''
   /** A CSRF token was made for this request. */
   hasToken = false
+  /** Somebody looked at what `vary.query` leaves out of the key. */
+  sawIgnored = false
   /** What the handler says of its answer, if it runs for the cache. */
   fill: Fill | undefined = undefined
 
@@ -75,6 +101,8 @@ export class Fill {
   readonly knownVersion: number
   /** The header section when the handler started: what hooks and plugins had made of it. */
   readonly before: Fields
+  /** When the handler was asked, in epoch milliseconds. */
+  startedAt = 0
   failure: NotStoredReason | undefined = undefined
   /** The handler has answered, before any hook saw it; until then all below says nothing. */
   answered = false
@@ -84,6 +112,14 @@ export class Fill {
   ttl: number | 'headers' | undefined = undefined
   /** Undefined where the handler sent nothing. */
   body: string | Uint8Array | undefined = undefined
+  /** The body flows to the client still; what becomes of it is told later. */
+  flow: Flow | undefined = undefined
+  /** The fields of the request as they came, while the handler sees others. */
+  ownRequestFields: IncomingHttpHeaders | undefined = undefined
+  /** The handler's own status, where another is made of it. */
+  fwdStatus: number | undefined = undefined
+  /** A stored response takes the place of what the handler said. */
+  rescued = false
   /** It came out of a serializer just now. */
   isSerialized = false
   /** The body is there; for an object only once it is serialized. */
@@ -96,6 +132,13 @@ export class Fill {
     this.knownVersion = knownVersion
     this.before = before
   }
+}
+
+/** A body that is collected while it flows: it and the judgement of its head come in any order. */
+export interface Flow {
+  outcome: StreamOutcome | undefined
+  /** Called when both are there. */
+  settle: (() => void) | undefined
 }
 
 /** What hooks and the handler say of the answer through `reply.cache…()`, from the first hook on. */
@@ -114,6 +157,7 @@ export function openExchange(
   request: FastifyRequest,
 ): Exchange {
   const exchange = new Exchange(cache, policy, cache.tiers.now())
+  if (cache.revalidator.running > 0) exchange.refresh = refreshOf(request.raw)
   const { method } = request
   if (method !== 'GET' && method !== 'HEAD') {
     exchange.bypass = 'method'
@@ -124,12 +168,14 @@ export function openExchange(
     exchange.bypass = credentialReason(exchange, request)
   }
   if (exchange.bypass === undefined) exchange.target = findTarget(cache, policy, request)
+  if (policy.hasVariants && policy.checksFields) exchange.sentFields = { ...request.headers }
   return exchange
 }
 
 function credentialReason(exchange: Exchange, request: FastifyRequest): string | undefined {
   const { cache, policy } = exchange
-  const name = uncoveredCredential(request.headers, cache.credentialFields, policy.keyed)
+  const fields = exchange.sentFields ?? request.headers
+  const name = uncoveredCredential(fields, cache.credentialFields, policy.keyed)
   if (name !== undefined) return name
   // A client certificate that was verified is an identity that no field shows.
   const socket = request.raw.socket as { authorized?: boolean } | null
@@ -140,6 +186,8 @@ function credentialReason(exchange: Exchange, request: FastifyRequest): string |
 function oddRequest(fields: FastifyRequest['headers']): string | undefined {
   if (fields.upgrade !== undefined) return 'upgrade'
   if (fields['transfer-encoding'] !== undefined) return 'request-body'
+  // RFC 9111 §4.3.2: such conditions are the origin's to evaluate.
+  if (hasOriginCondition(fields)) return 'precondition'
   const length = fields['content-length']
   return length !== undefined && length !== '0' ? 'request-body' : undefined
 }
@@ -160,8 +208,9 @@ export function identify(exchange: Exchange, request: FastifyRequest): void {
   if (exchange.bypass !== undefined) return
   const { key } = exchange.target!
   exchange.key = policy.hasVariants
-    ? RESPONSE_KEY + variantKey(key, varyValues(policy, request, identity))
+    ? RESPONSE_KEY + variantKey(key, varyValues(exchange, request, identity))
     : key
+  exchange.primaryKey = exchange.key
 }
 
 /** What `vary.by` says; a wrong answer is no answer, and then nothing may be shared. */
@@ -214,18 +263,26 @@ function optionBypass(exchange: Exchange, request: FastifyRequest): string | und
 }
 
 function varyValues(
-  policy: Policy,
-  request: FastifyRequest,
+  { policy, sentFields }: Exchange,
+  { headers }: FastifyRequest,
   identity: string | undefined,
 ): (string | undefined)[] {
-  const { headers } = request
-  const values = policy.vary.headers.map((name) => {
-    const value = headers[name]
-    return Array.isArray(value) ? value.join(', ') : value
-  })
-  for (const name of policy.vary.cookies) values.push(cookieValue(headers.cookie, name))
+  const sent: RequestFields = sentFields ?? headers
+  const values = policy.vary.headers.map((name) => fieldText(headers[name], sent[name]))
+  for (const name of policy.vary.cookies) values.push(cookieValue(sent['cookie'], name))
   if (policy.vary.by !== undefined) values.push(identity)
   return values
+}
+
+const WHOLE = { depth: null, maxArrayLength: null, maxStringLength: null } as const
+
+/**
+ * A schema may have made a number, a list or null of a field, or have taken it away; what hooks made
+ * of the text before is still there. No text of a field has a NUL.
+ */
+function fieldText(value: unknown, sent: unknown): string | undefined {
+  if (typeof value === 'string' || (value === undefined && sent === undefined)) return value
+  return `\0${inspect([value, sent], WHOLE)}`
 }
 
 /** Tells the client, one field after the other. */

@@ -2,6 +2,7 @@ import fp from 'fastify-plugin'
 
 import type { CacheClient } from './client.ts'
 import type { CacheStatus } from './http/cache-status.ts'
+import type { Conditions } from './http/revalidation.ts'
 import type { ResponseCacheOptions } from './options.ts'
 import type { RouteCacheOptions } from './options-route.ts'
 import { plugin } from './plugin.ts'
@@ -20,6 +21,12 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** What the cache did with this request (RFC 9211); undefined until that is decided. */
     readonly cacheStatus: CacheStatus | undefined
+    /**
+     * While the handler runs to refresh a stored response: the validators of what is stored, which
+     * are also in If-None-Match and If-Modified-Since. A handler that finds them unchanged may
+     * answer 304; the client gets what it asked for.
+     */
+    readonly cacheStale: Conditions | undefined
   }
   interface FastifyReply extends CacheReply {}
 }
@@ -39,12 +46,16 @@ export {
   InvalidArgumentError,
   InvalidOptionError,
   InvalidationPendingError,
+  OnlyIfCachedError,
+  UnusableValidationError,
 } from './errors.ts'
 export type { CacheStatus, ForwardReason } from './http/cache-status.ts'
+export type { Conditions } from './http/revalidation.ts'
 export type { NotStoredReason } from './http/storability.ts'
 export type { ResponseCacheOptions } from './options.ts'
-export { isRefresh } from './refresh-request.ts'
+export type { NormalizeOptions } from './options-http.ts'
 export type { CacheRequest, RouteCacheOptions, VaryOptions } from './options-route.ts'
+export { isRefresh } from './refresh-request.ts'
 export type { Stats } from './stats.ts'
 export type { RouteStats } from './telemetry.ts'
 export type { ValueOptions } from './value-cache.ts'

@@ -3,8 +3,16 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Duration } from './durations.ts'
 import { InvalidOptionError } from './errors.ts'
 import type { QueryFilter } from './http/query.ts'
+import type { Normalizers } from './http/vary.ts'
 import { MAX_TAGS, tagProblem } from './invalidation/tags.ts'
 import { isFieldName, isFieldValue } from './http/fields.ts'
+import {
+  type CheckedHttpOptions,
+  HTTP_OPTIONS,
+  type NormalizeOptions,
+  checkHttpOptions,
+  checkNormalize,
+} from './options-http.ts'
 import { MAX_TIMER_MS, OptionsReader } from './options-reader.ts'
 
 /**
@@ -32,6 +40,8 @@ export interface VaryOptions {
    * goes around the cache.
    */
   by?: (request: CacheRequest) => string | undefined
+  /** Makes values of negotiation fields that mean the same the same: fewer variants. */
+  normalize?: NormalizeOptions
 }
 
 /** Options of one route, under `config.cache`; `true` takes the plugin's `defaults`. */
@@ -59,15 +69,19 @@ export interface RouteCacheOptions {
    */
   public?: boolean
   /**
-   * Serve a stale response for this long while one request refreshes it (RFC 5861 §3). Checked and
-   * kept; this version always revalidates in the foreground.
+   * Serve a stale response for this long while one run of the handler refreshes it (RFC 5861 §3): in
+   * the background, or, where the key holds an identity, by the first request that finds it stale.
+   * Never what says must-revalidate. A response's own stale-while-revalidate goes before.
    */
   staleWhileRevalidate?: Duration
-  /** Serve a stale response for this long when the handler fails (RFC 5861 §4). As above. */
+  /**
+   * Serve a stale response for this long in place of an error: the handler threw, or answered with
+   * 500 to 599 (RFC 5861 §4). A response's own stale-if-error goes before.
+   */
   staleIfError?: Duration
   /**
    * Which statuses may be stored, each with its own lifetime, or `true` for `ttl`.
-   * @default { 200: true }
+   * @default { 200: true }; with `ttl: 'headers'` each status, but 206 and 304, that states a lifetime
    */
   statuses?: Record<number, Duration | true>
   /**
@@ -88,6 +102,37 @@ export interface RouteCacheOptions {
   clientCacheControl?: string
   /** Bodies above this many bytes are not stored. @default the plugin's `memory.maxEntryBytes` */
   maxBytes?: number
+  /**
+   * Honour the Cache-Control of requests (RFC 9111 §5.2.1): no-cache, no-store, max-age, min-fresh,
+   * max-stale, only-if-cached. Off by default: with it a client can force work.
+   * @default false
+   */
+  requestDirectives?: boolean
+  /**
+   * Give responses that have no ETag one, made of their content when they are stored.
+   * @default false
+   */
+  etag?: boolean
+  /** Answer Range requests with 206 out of stored responses. @default true with `ttl: 'headers'` */
+  ranges?: boolean
+  /**
+   * With `ttl: 'headers'`: targeted fields (RFC 9213) that go before Cache-Control, the most
+   * applicable first, as `['CDN-Cache-Control']`.
+   * @default []
+   */
+  targets?: readonly string[]
+  /**
+   * With `ttl: 'headers'`: guess a lifetime from Last-Modified where a response states none
+   * (RFC 9111 §4.2.2).
+   * @default false
+   */
+  heuristicFreshness?: boolean
+  /**
+   * With `ttl: 'headers'`: `'store'` keeps responses with Set-Cookie where their Cache-Control allows
+   * it, and sends the same cookies to everybody. Only for origins that set none that identify people.
+   * @default 'refuse'
+   */
+  setCookie?: 'refuse' | 'store'
   /** A last word on storing an answer that the cache would store. */
   storable?: (request: CacheRequest, reply: FastifyReply, payload: unknown) => boolean
 }
@@ -103,6 +148,7 @@ const KNOWN = [
     'maxBytes',
     'storable',
   ],
+  ...HTTP_OPTIONS,
 ]
 
 const DEFAULT_MAX_WAIT_MS = 5000
@@ -122,10 +168,13 @@ export interface CheckedRouteOptions {
     cookies: readonly string[]
     query: QueryFilter | undefined
     by: VaryOptions['by']
+    normalizers: Normalizers | undefined
   }
   public: boolean
-  staleWindows: boolean
   statuses: ReadonlyMap<number, number | true>
+  /** All that state a lifetime, whatever `statuses` names. */
+  anyStatus: boolean
+  http: CheckedHttpOptions
   strict: boolean
   /** False, or the wait in milliseconds. */
   coalesce: number | false
@@ -142,16 +191,16 @@ export function checkRouteOptions(
   maxEntryBytes: number,
 ): CheckedRouteOptions {
   const reader = new OptionsReader(where, options, KNOWN)
-  const swr = reader.duration('staleWhileRevalidate')
-  const sie = reader.duration('staleIfError')
+  const ttl = checkTtl(reader)
   return {
-    ttl: checkTtl(reader),
+    ttl,
     tags: checkTags(reader, 'tags') ?? [],
     invalidates: checkTags(reader, 'invalidates'),
     vary: checkVary(reader),
     public: reader.flag('public') ?? false,
-    staleWindows: swr !== undefined || sie !== undefined,
     statuses: checkStatuses(reader),
+    anyStatus: ttl === 'headers' && !reader.has('statuses'),
+    http: checkHttpOptions(reader, ttl === 'headers'),
     strict: reader.oneOf('consistency', ['eventual', 'strict']) === 'strict',
     coalesce: checkCoalesce(reader),
     bypass: reader.function<NonNullable<RouteCacheOptions['bypass']>>('bypass'),
@@ -197,7 +246,7 @@ function checkTags<Name extends 'tags' | 'invalidates'>(
 }
 
 function checkVary(reader: OptionsReader): CheckedRouteOptions['vary'] {
-  const vary = reader.object('vary', ['headers', 'cookies', 'query', 'by'])
+  const vary = reader.object('vary', ['headers', 'cookies', 'query', 'by', 'normalize'])
   const query = vary?.object('query', ['only', 'ignore'])
   const only = query?.strings('only')
   const ignore = query?.strings('ignore')
@@ -212,6 +261,7 @@ function checkVary(reader: OptionsReader): CheckedRouteOptions['vary'] {
     cookies: [...(vary?.strings('cookies') ?? [])].sort(),
     query: only ? { only } : ignore ? { ignore } : undefined,
     by: vary?.function<NonNullable<VaryOptions['by']>>('by'),
+    normalizers: vary && checkNormalize(vary),
   }
 }
 

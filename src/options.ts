@@ -74,8 +74,6 @@ export interface CheckedOptions {
   xCache: boolean
   onError: ResponseCacheOptions['onError']
   decorateAs: string
-  /** It was said once that stale windows are not used yet. */
-  staleWindowsNoted?: boolean
 }
 
 const WHERE = 'fastify-response-cache'

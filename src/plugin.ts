@@ -7,6 +7,7 @@ import type { Duration } from './durations.ts'
 import { InvalidOptionError } from './errors.ts'
 import { EXCHANGE } from './exchange.ts'
 import type { CacheStatus } from './http/cache-status.ts'
+import type { Conditions } from './http/revalidation.ts'
 import { LocalLog } from './invalidation/local-log.ts'
 import type { InvalidationLog } from './invalidation/log.ts'
 import { RedisLog } from './invalidation/redis-log.ts'
@@ -20,6 +21,7 @@ import { checkRouteOptions } from './options-route.ts'
 import { missedRouteWarner } from './missed-routes.ts'
 import { replyDecorators } from './reply-decorators.ts'
 import { ResponseCache } from './response-cache.ts'
+import { Revalidator } from './revalidator.ts'
 import { attachRoutes } from './routes.ts'
 import { MemoryStore } from './store/memory-store.ts'
 import { type RedisClient, RedisGuard } from './store/redis-guard.ts'
@@ -52,6 +54,11 @@ export const plugin: FastifyPluginAsync<ResponseCacheOptions> = async (app, opti
     statusHeader: checked.statusHeader,
     xCache: checked.xCache,
     maxEntryBytes: checked.maxEntryBytes,
+    revalidator: new Revalidator({
+      dispatch: (request, response) => app.routing(request, response),
+      now: Date.now,
+      onTrouble: (operation, error) => trouble.report(operation, error),
+    }),
     readQuery: (target) => app.findRoute({ method: 'GET', url: target })?.searchParams,
   })
   const client = new CacheClient(cache, guard, defaultTtl(checked))
@@ -132,6 +139,13 @@ function decorate(app: FastifyInstance): void {
     app.decorateRequest('cacheStatus', {
       getter(this: FastifyRequest): CacheStatus | undefined {
         return this[EXCHANGE]?.status
+      },
+    })
+  }
+  if (!app.hasRequestDecorator('cacheStale')) {
+    app.decorateRequest('cacheStale', {
+      getter(this: FastifyRequest): Conditions | undefined {
+        return this[EXCHANGE]?.conditions
       },
     })
   }

@@ -19,14 +19,23 @@ export interface Policy extends CheckedRouteOptions {
   /** Names the query filter, so that equal filters are looked up once. */
   readonly filterId: string
   readonly hasVariants: boolean
+  /** The route has a schema of request fields: what it does not name, it may take away. */
+  readonly checksFields: boolean
   /** Request fields in the key, lower case. */
   readonly keyedFields: ReadonlySet<string>
   readonly keyed: KeyedCredentials
   readonly stats: RouteStats
 }
 
+export interface RouteFacts {
+  url: string
+  constraints: Record<string, unknown>
+  namespace: string
+  checksFields: boolean
+}
+
 export function compilePolicy(
-  route: { url: string; constraints: Record<string, unknown>; namespace: string },
+  route: RouteFacts,
   options: CheckedRouteOptions,
   stats: RouteStats,
 ): Policy {
@@ -34,11 +43,13 @@ export function compilePolicy(
   const keyedFields = new Set(headers)
   // A policy that varies on other things is another route to the key: a change of options can
   // never make old responses be read in a new way.
+  const { http } = options
   const vary = [
     ...headers.map((name) => `h${name}`),
     ...cookies.map((name) => `c${name}`),
     ...(by ? ['b'] : []),
     ...(options.public ? ['p'] : []),
+    ...(http.storesCookies ? ['s'] : []),
     `q${JSON.stringify(query ?? null)}`,
   ]
   return {
@@ -51,6 +62,7 @@ export function compilePolicy(
     counts: compileQueryFilter(query),
     filterId: query === undefined ? '' : JSON.stringify(query),
     hasVariants: headers.length > 0 || cookies.length > 0 || by !== undefined,
+    checksFields: route.checksFields,
     keyedFields,
     keyed: { headers: keyedFields, cookies: new Set(cookies) },
     stats,

@@ -3,6 +3,7 @@ import type { QueryPredicate } from './http/query.ts'
 import type { Invalidation, InvalidationLog } from './invalidation/log.ts'
 import { KeyMemo } from './key-memo.ts'
 import type { Policy } from './policy.ts'
+import type { Revalidator } from './revalidator.ts'
 import type { TieredCache } from './store/tiered-cache.ts'
 import { type RouteStats, type Trouble, newRouteStats } from './telemetry.ts'
 import type { QueryReader } from './url-tags.ts'
@@ -16,6 +17,7 @@ export interface ResponseCacheParts {
   xCache: boolean
   maxEntryBytes: number
   readQuery: QueryReader
+  revalidator: Revalidator
 }
 
 /** Everything that the routes and the client of one registration share. */
@@ -24,6 +26,7 @@ export class ResponseCache {
   readonly tiers: TieredCache
   readonly collapser: Collapser = new Collapser()
   readonly memo: KeyMemo = new KeyMemo()
+  readonly revalidator: Revalidator
   readonly trouble: Trouble
   readonly credentialFields: readonly string[]
   readonly statusHeader: boolean
@@ -43,6 +46,7 @@ export class ResponseCache {
     this.xCache = parts.xCache
     this.maxEntryBytes = parts.maxEntryBytes
     this.readQuery = parts.readQuery
+    this.revalidator = parts.revalidator
   }
 
   get log(): InvalidationLog {
@@ -72,6 +76,7 @@ export class ResponseCache {
 
   async close(): Promise<void> {
     this.collapser.clear()
+    await this.revalidator.close()
     await this.log.close()
     this.tiers.memory?.clear()
   }

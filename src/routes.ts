@@ -99,14 +99,13 @@ function compile(
       `${where} has no effect: only GET is cached; use invalidates on routes that write`,
     )
   }
-  if (own.staleWindows && methods.includes('GET') && !checked.staleWindowsNoted) {
-    checked.staleWindowsNoted = true
-    cache.trouble.note(
-      `${where}: this version revalidates in the foreground; the stale windows wait`,
-    )
-  }
   const policy = compilePolicy(
-    { url: route.url, constraints: route.constraints ?? {}, namespace: cache.namespace },
+    {
+      url: route.url,
+      constraints: route.constraints ?? {},
+      namespace: cache.namespace,
+      checksFields: route.schema?.headers !== undefined,
+    },
     own,
     cache.statsOf(route.url),
   )

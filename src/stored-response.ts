@@ -10,9 +10,8 @@ export interface LogPosition {
 
 /** Until when an entry is good for what; all instants are epoch milliseconds. */
 export interface Lifetimes {
+  /** When it was received, less the age that it had: its age counts from here (RFC 9111 §4.2.3). */
   readonly storedAt: number
-  /** When its origin made it: its age counts from here (RFC 9111 §4.2.3). */
-  readonly generatedAt: number
   readonly freshUntil: number
   /** May be served while it is being revalidated (RFC 5861 §3). */
   readonly staleWhileRevalidateUntil: number
@@ -43,11 +42,18 @@ export interface StoredEntry extends LogPosition, Lifetimes {
   readonly body: string | Buffer | undefined
 }
 
+/** What is known of the variants of one primary key (RFC 9111 §4.1). */
+export interface VariantIndex {
+  /** The union of the fields that responses have nominated. */
+  readonly names: readonly string[]
+  /** Marks of the variants that are stored, to count them. */
+  readonly marks: string
+}
+
 /** Fresh until then, and afterwards good for nothing. */
 export function plainLifetimes(storedAt: number, freshUntil: number): Lifetimes {
   return {
     storedAt,
-    generatedAt: storedAt,
     freshUntil,
     staleWhileRevalidateUntil: freshUntil,
     staleIfErrorUntil: freshUntil,
@@ -86,8 +92,6 @@ interface Head {
   /** Stored at, fresh until. */
   a: number
   f: number
-  /** Generated at, where not stored at. */
-  g?: number
   /** Stale while revalidate, stale if error, kept: until when, where longer than fresh. */
   w?: number
   e?: number
@@ -110,7 +114,6 @@ function headOf(entry: StoredEntry): Head {
     a: storedAt,
     f: freshUntil,
   }
-  if (entry.generatedAt !== storedAt) head.g = entry.generatedAt
   if (entry.staleWhileRevalidateUntil !== freshUntil) head.w = entry.staleWhileRevalidateUntil
   if (entry.staleIfErrorUntil !== freshUntil) head.e = entry.staleIfErrorUntil
   if (entry.keepUntil !== freshUntil) head.k = entry.keepUntil
@@ -199,7 +202,6 @@ export function readEntry(frame: CheckedFrame): StoredEntry | undefined {
     seq: Number(seqText),
     tags: head.t,
     storedAt: head.a,
-    generatedAt: head.g ?? head.a,
     freshUntil: head.f,
     staleWhileRevalidateUntil: head.w ?? head.f,
     staleIfErrorUntil: head.e ?? head.f,
@@ -259,12 +261,11 @@ function isHead(value: unknown): value is Head {
 }
 
 function areLifetimes(head: Partial<Record<keyof Head, unknown>>): boolean {
-  const { a, f, g, w, e, k, m, v } = head
+  const { a, f, w, e, k, m, v } = head
   return (
     isInstant(a) &&
     isInstant(f) &&
     f >= a &&
-    (g === undefined || (isInstant(g) && g <= a)) &&
     // Stale comes after fresh.
     [w, e, k].every((until) => until === undefined || (isInstant(until) && until >= f)) &&
     (m === undefined || m === 1) &&
@@ -278,8 +279,11 @@ function isInstant(value: unknown): value is number {
 
 const BODY_KINDS = new Set<unknown>([undefined, 1, 2] satisfies Head['x'][])
 
+/** Stored where a route leaves them to its origin, and replayed only there. */
+const OF_ORIGINS = new Set(['date', 'set-cookie'])
+
 function isField(pair: unknown): boolean {
   if (!Array.isArray(pair) || pair.length !== 2) return false
-  if (!isFieldName(pair[0]) || !isReplayable(pair[0])) return false
+  if (!isFieldName(pair[0]) || !(isReplayable(pair[0]) || OF_ORIGINS.has(pair[0]))) return false
   return Array.isArray(pair[1]) ? pair[1].every(isFieldValue) : isFieldValue(pair[1])
 }

@@ -7,6 +7,8 @@ import type { NotStoredReason } from './http/storability.ts'
 export interface RouteStats {
   /** Answered from a store. */
   hits: number
+  /** Of those, with a stale response. */
+  stale: number
   hitsByTier: { memory: number; redis: number }
   /** Answered by the handler run of a concurrent request. */
   collapsed: number
@@ -16,6 +18,8 @@ export interface RouteStats {
   /** Requests that had to go around the cache, by reason. */
   bypassed: number
   bypassedByReason: Record<string, number>
+  /** The handler confirmed what was stored (304). */
+  revalidated: number
   stored: number
   notStored: number
   notStoredByReason: Partial<Record<NotStoredReason, number>>
@@ -24,12 +28,14 @@ export interface RouteStats {
 export function newRouteStats(): RouteStats {
   return {
     hits: 0,
+    stale: 0,
     hitsByTier: { memory: 0, redis: 0 },
     collapsed: 0,
     misses: 0,
     missesByReason: {},
     bypassed: 0,
     bypassedByReason: {},
+    revalidated: 0,
     stored: 0,
     notStored: 0,
     notStoredByReason: {},
@@ -40,10 +46,11 @@ export function newRouteStats(): RouteStats {
 export function countStatus(stats: RouteStats, status: CacheStatus): void {
   if (status.hit) {
     stats.hits++
+    if (status.ttl !== undefined && status.ttl < 0) stats.stale++
     stats.hitsByTier[status.tier ?? 'memory']++
   } else if (status.collapsed) {
     stats.collapsed++
-  } else if (status.fwd === 'bypass') {
+  } else if (status.fwd === 'bypass' || status.fwd === undefined) {
     stats.bypassed++
     increment(stats.bypassedByReason, status.detail ?? 'option')
   } else {
@@ -54,6 +61,7 @@ export function countStatus(stats: RouteStats, status: CacheStatus): void {
 function countForward(stats: RouteStats, status: CacheStatus): void {
   stats.misses++
   increment(stats.missesByReason, status.fwd ?? 'miss')
+  if (status.fwdStatus === 304) stats.revalidated++
   if (status.stored) stats.stored++
   else if (status.detail !== undefined) {
     stats.notStored++
@@ -75,9 +83,11 @@ export function totalStats(routes: Iterable<RouteStats>): RouteStats {
   for (const route of routes) {
     for (const name of [
       'hits',
+      'stale',
       'collapsed',
       'misses',
       'bypassed',
+      'revalidated',
       'stored',
       'notStored',
     ] as const) {

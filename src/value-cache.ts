@@ -46,7 +46,7 @@ export class ValueCache {
     this.stats.sets++
     try {
       // Copies in other processes go first; what is stored now carries a position after that.
-      await this.#cache.invalidate({ tags: [keyTag(key)], mode: 'purge' })
+      await this.#cache.invalidate({ tags: [keyTag(key)], mode: 'expire' })
     } catch (error) {
       this.#cache.trouble.report('cache.set', error as Error)
       return false
@@ -60,7 +60,7 @@ export class ValueCache {
   async delete(key: string): Promise<void> {
     const name = storeKey(key)
     this.#cache.tiers.memory?.delete(name)
-    await this.#cache.invalidate({ tags: [keyTag(key)], mode: 'purge' })
+    await this.#cache.invalidate({ tags: [keyTag(key)], mode: 'expire' })
     await this.#cache.tiers.redis?.delete(name)
   }
 
@@ -107,9 +107,12 @@ export class ValueCache {
   async #find(name: string): Promise<Cached | undefined> {
     const { tiers } = this.#cache
     const lookup = tiers.peek(name, tiers.now(), false) ?? (await tiers.lookup(name, false))
-    if (lookup.found === undefined) this.stats.misses++
-    else this.stats.hits++
-    return lookup.found
+    if (lookup.state === 'fresh') {
+      this.stats.hits++
+      return lookup.found
+    }
+    this.stats.misses++
+    return undefined
   }
 
   #entry(fence: LogPosition, plan: Plan, body: string): StoredEntry | undefined {

@@ -41,8 +41,21 @@ export function primaryKey(identity: string, target: RequestTarget, canonical: s
       encodePart(target.host) +
       encodePart(target.protocol) +
       encodePart(original) +
+      encodePart(unencodedQuery(target.url)) +
       canonical,
   )
+}
+
+/** Browsers encode these in a query: the URL Standard's special-query percent-encode set. */
+const NEVER_FROM_BROWSERS = /["'<>#]|[^\x21-\x7e]/
+
+/**
+ * A parser reads `<` and `%3C` alike. A page that shows its own URL need not: it may trust browsers
+ * to encode, and must not get to them as somebody filled it who did not.
+ */
+function unencodedQuery(url: string): string | undefined {
+  const { rawQuery } = splitTarget(url)
+  return NEVER_FROM_BROWSERS.test(rawQuery) ? rawQuery : undefined
 }
 
 /** The secondary key (RFC 9111 §4.1) folded into the first: one value per declared vary dimension. */
@@ -71,15 +84,19 @@ export function routeIdentity(parts: {
 }
 
 /** Values that have no text, such as functions, are told apart by the order in which they appear. */
-const ordinals = new WeakMap<object, number>()
+const ordinals = new WeakMap<WeakKey, number>()
 let lastOrdinal = 0
 
 function constraintText(value: unknown): string {
   if (value instanceof RegExp) return `/${value.source}/${value.flags}`
-  if (value === null || (typeof value !== 'object' && typeof value !== 'function')) {
-    return `${typeof value}:${String(value)}`
-  }
+  const shared = typeof value === 'symbol' ? Symbol.keyFor(value) : undefined
+  if (shared !== undefined) return `symbol:${shared}`
+  if (!isWeakKey(value)) return `${typeof value}:${String(value)}`
   let ordinal = ordinals.get(value)
   if (ordinal === undefined) ordinals.set(value, (ordinal = ++lastOrdinal))
   return `#${ordinal}`
+}
+
+function isWeakKey(value: unknown): value is WeakKey {
+  return value !== null && ['object', 'function', 'symbol'].includes(typeof value)
 }

@@ -1,5 +1,12 @@
 /** Why a request went forward to the handler (RFC 9211 §2.2). */
-export type ForwardReason = 'bypass' | 'method' | 'uri-miss' | 'vary-miss' | 'miss' | 'stale'
+export type ForwardReason =
+  | 'bypass'
+  | 'method'
+  | 'uri-miss'
+  | 'vary-miss'
+  | 'miss'
+  | 'request'
+  | 'stale'
 
 /**
  * What the cache did with one request (RFC 9211). One object per request drives the branch, the
@@ -10,10 +17,12 @@ export interface CacheStatus {
   readonly hit: boolean
   /** Where the stored response came from. */
   readonly tier?: 'memory' | 'redis'
-  /** Seconds of freshness that remain. */
+  /** Seconds of freshness that remain; negative when it is stale. */
   readonly ttl?: number
   /** Why the handler had to run. */
   readonly fwd?: ForwardReason
+  /** What the handler answered, where the client gets something else. */
+  readonly fwdStatus?: number
   /** The handler's answer was stored. */
   readonly stored?: boolean
   /** Answered by the handler run of a concurrent request. */
@@ -34,6 +43,7 @@ export function formatCacheStatus(status: CacheStatus): string {
   let text = 'fastify'
   if (status.hit) text += '; hit'
   if (status.fwd !== undefined) text += `; fwd=${status.fwd}`
+  if (status.fwdStatus !== undefined) text += `; fwd-status=${status.fwdStatus}`
   if (status.ttl !== undefined) text += `; ttl=${status.ttl}`
   if (status.stored) text += '; stored'
   if (status.collapsed) text += '; collapsed'
@@ -49,7 +59,8 @@ function tokenOrString(text: string): string {
 }
 
 /** The value of X-Cache, for those who look for that field. */
-export function formatXCache(status: CacheStatus): 'HIT' | 'MISS' | 'BYPASS' {
+export function formatXCache(status: CacheStatus): 'HIT' | 'STALE' | 'MISS' | 'BYPASS' {
+  if (status.ttl !== undefined && status.ttl < 0) return 'STALE'
   if (status.hit || status.collapsed) return 'HIT'
   return status.fwd === 'bypass' ? 'BYPASS' : 'MISS'
 }

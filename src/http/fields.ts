@@ -81,3 +81,12 @@ export function sameField(a: FieldValue | undefined, b: FieldValue | undefined):
   }
   return a === b
 }
+
+/** Fields in pairs as one object. */
+export function fieldsOf(
+  pairs: readonly (readonly [name: string, value: string | readonly string[]])[],
+): Record<string, string | string[]> {
+  const fields: Record<string, string | string[]> = {}
+  for (const [name, value] of pairs) fields[name] = value as string | string[]
+  return fields
+}

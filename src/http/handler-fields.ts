@@ -18,24 +18,41 @@ export interface HandlerFields {
 /**
  * The difference between the fields at the start of the handler and at its answer. Fields that
  * hooks and plugins make per request (CORS, CSP, rate limits, cookies) are in both and stay out.
- * Undefined when a field cannot be replayed faithfully.
+ * Undefined when a field cannot be replayed faithfully. `also` names fields of one
+ * message that this response is to be replayed with all the same.
  */
-export function handlerFields(before: Fields, after: Fields): HandlerFields | undefined {
+export function handlerFields(
+  before: Fields,
+  after: Fields,
+  also: ReadonlySet<string> = NO_NAMES,
+): HandlerFields | undefined {
   const set: HandlerFields['set'] = []
   // RFC 9111 §3.1: fields that Connection lists are not stored.
   const named = after['connection'] === undefined ? undefined : listMembers(after['connection'])
   for (const name in after) {
     const value = after[name]
     if (value === undefined || sameField(before[name], value)) continue
-    if (!isReplayable(name) || named?.includes(name)) continue
-    const own = name === 'vary' ? addedMembers(before[name], value) : textOf(value)
+    if (!(isReplayable(name) || also.has(name)) || named?.includes(name)) continue
+    const own = ownValue(name, before[name], value)
     if (own === undefined || !isFieldName(name)) return undefined
     if (own.length > 0 || name !== 'vary') set.push([name, own])
   }
   return { set, removed: before === NO_FIELDS ? NONE : missingFields(before, after) }
 }
 
+function ownValue(
+  name: string,
+  before: FieldValue | undefined,
+  after: FieldValue,
+): string | string[] | undefined {
+  if (name === 'vary') return addedMembers(before, after)
+  // Cookies of hooks and those of the handler are one list: whose they are cannot be told.
+  if (name === 'set-cookie' && before !== undefined) return undefined
+  return textOf(after)
+}
+
 const NONE: readonly string[] = []
+const NO_NAMES: ReadonlySet<string> = new Set()
 
 function missingFields(before: Fields, after: Fields): string[] {
   const missing: string[] = []

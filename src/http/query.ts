@@ -49,6 +49,8 @@ function canonicalValue(value: unknown, depth: number): string | undefined {
   if (typeof value === 'string') return `s${encodePart(value)}`
   if (value === undefined) return 'u'
   if (value === null) return 'n'
+  // Minus zero has the text of zero.
+  if (Object.is(value, -0)) return 'z'
   if (typeof value === 'number' || typeof value === 'boolean') return `p${encodePart(`${value}`)}`
   if (typeof value !== 'object' || depth > MAX_DEPTH) return undefined
   if (Array.isArray(value)) return canonicalArray(value, depth)

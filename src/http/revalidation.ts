@@ -98,7 +98,11 @@ export function freshenedHead(stored: StoredHead, update: HandlerFields): Stored
   const listed = listMembers(update.set.find(([name]) => name === 'connection')?.[1])
   const changes = new Map<string, string | string[]>()
   for (const [name, value] of update.set) {
-    if (isReplayable(name) && !OF_THE_BODY.has(name) && !listed.includes(name)) {
+    if (
+      (isReplayable(name) || name === 'date') &&
+      !OF_THE_BODY.has(name) &&
+      !listed.includes(name)
+    ) {
       changes.set(name, value)
     }
   }

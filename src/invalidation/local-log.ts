@@ -2,8 +2,8 @@ import { randomBytes } from 'node:crypto'
 
 import { ClosedError } from '../errors.ts'
 import { EPOCH_LENGTH, type LogPosition } from '../stored-response.ts'
-import { type Fenced, LogTable } from './log-table.ts'
-import type { Invalidation, InvalidationLog, LogState } from './log.ts'
+import { LogTable } from './log-table.ts'
+import type { Fenced, Invalidation, InvalidationLog, LogState, Verdict } from './log.ts'
 
 export function newEpoch(): string {
   return randomBytes(EPOCH_LENGTH / 2).toString('hex')
@@ -27,6 +27,10 @@ export class LocalLog implements InvalidationLog {
     return entry.epoch === this.position.epoch && this.#table.allows(entry)
   }
 
+  verdict(entry: Fenced): Verdict {
+    return entry.epoch === this.position.epoch ? this.#table.verdict(entry) : 'purged'
+  }
+
   verified(): boolean {
     return true
   }
@@ -35,12 +39,11 @@ export class LocalLog implements InvalidationLog {
     return Promise.resolve(true)
   }
 
-  invalidate({ tags }: Invalidation): Promise<void> {
+  invalidate(invalidation: Invalidation): Promise<void> {
     if (this.#closed) return Promise.reject(new ClosedError('an invalidation'))
     const seq = this.position.seq + 1
     this.position = { epoch: this.position.epoch, seq }
-    if (tags === 'all') this.#table.raiseFloor(seq)
-    else for (const tag of tags) this.#table.merge(tag, seq)
+    this.#table.apply(invalidation, seq)
     return Promise.resolve()
   }
 

@@ -1,15 +1,21 @@
 import type { LogPosition } from '../stored-response.ts'
-import type { Fenced } from './log-table.ts'
+
+export interface Fenced extends LogPosition {
+  readonly tags: readonly string[]
+}
 
 /**
- * What an invalidation leaves. `'expire'`: unusable for answers (RFC 9111 §4.4), though validators
- * could still be made of it. `'purge'`: nothing. No answer is made of either, so both act alike as
- * long as this version makes no conditional requests.
+ * What an invalidation leaves, from the softest to the hardest. `'soft'`: what may be served stale
+ * while one request refreshes it. `'expire'`: validators, and no answer (RFC 9111 §4.4). `'purge'`:
+ * nothing.
  */
-export type InvalidationMode = 'expire' | 'purge'
+export type InvalidationMode = 'soft' | 'expire' | 'purge'
+
+/** The hardest thing that happened to an entry since it was computed. */
+export type Verdict = 'valid' | 'softened' | 'expired' | 'purged'
 
 export interface Invalidation {
-  /** Encoded tags, or everything. */
+  /** Encoded tags; or everything, of which nothing is left in any mode: it is below the floor. */
   tags: readonly string[] | 'all'
   mode: InvalidationMode
 }
@@ -35,11 +41,13 @@ export interface InvalidationLog {
    * what is computed then may be shared with those who wait for it, and is not stored.
    */
   readonly position: LogPosition
-  /** Grows whenever an answer of `allows` may change. */
+  /** Grows whenever an answer of `allows` or `verdict` may change. */
   readonly version: number
   /** Whether the entry was computed after all invalidations of its tags that are known here. */
   allows(entry: Fenced): boolean
-  /** Whether `allows` may be trusted without asking Redis: the lease has not run out. */
+  /** The hardest that is known to have happened to it since; `'valid'` where `allows` is true. */
+  verdict(entry: Fenced): Verdict
+  /** Whether these two may be trusted without asking Redis: the lease has not run out. */
   verified(): boolean
   /** Catches up with Redis; false when it cannot be confirmed in time. Never rejects. */
   confirm(): Promise<boolean>

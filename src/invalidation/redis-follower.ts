@@ -142,7 +142,8 @@ export class RedisFollower {
       throw new Error('the control keys changed while they were read')
     }
     const table = new LogTable(maxTags)
-    for (const [tag, lastSeq] of tags) table.merge(tag, lastSeq)
+    // A snapshot has no modes. The last may have been the softest, so the hardest is assumed.
+    for (const [tag, lastSeq] of tags) table.merge(tag, lastSeq, 'purge')
     table.raiseFloor(Number(floor))
     table.version = this.table.version + 1
     this.table = table
@@ -222,8 +223,7 @@ export class RedisFollower {
       this.#wentBack = true
       return false
     }
-    if (record.all) this.table.raiseFloor(record.seq)
-    for (const tag of record.tags) this.table.merge(tag, record.seq)
+    this.table.apply(record, record.seq)
     this.#lastId = record.id
     this.position = { epoch, seq: record.seq }
     this.#settle()

@@ -3,8 +3,7 @@ import { runScript } from '../redis-script.ts'
 import { FAILED, type RedisGuard } from '../store/redis-guard.ts'
 import type { LogPosition } from '../stored-response.ts'
 import { newEpoch } from './local-log.ts'
-import type { Fenced } from './log-table.ts'
-import type { Invalidation, InvalidationLog, LogState } from './log.ts'
+import type { Fenced, Invalidation, InvalidationLog, LogState, Verdict } from './log.ts'
 import { PendingInvalidations } from './pending-invalidations.ts'
 import { RedisFollower } from './redis-follower.ts'
 import { type ControlKeys, controlKeyList, controlKeys } from './redis-scripts.ts'
@@ -66,6 +65,11 @@ export class RedisLog implements InvalidationLog {
     return entry.epoch === position.epoch && table.allows(entry)
   }
 
+  verdict(entry: Fenced): Verdict {
+    const { position, table } = this.#follower
+    return entry.epoch === position.epoch ? table.verdict(entry) : 'purged'
+  }
+
   verified(): boolean {
     return performance.now() - this.#follower.verifiedAt <= LEASE_MS
   }
@@ -124,11 +128,9 @@ export class RedisLog implements InvalidationLog {
   }
 
   /** At once and in this process: half a step after everything computed so far. */
-  #forget({ tags }: Invalidation): void {
+  #forget(invalidation: Invalidation): void {
     const { table, position } = this.#follower
-    const seq = position.seq + 0.5
-    if (tags === 'all') table.raiseFloor(seq)
-    else for (const tag of tags) table.merge(tag, seq)
+    table.apply(invalidation, position.seq + 0.5)
   }
 
   /** True when Redis has it and this process has caught up with it; otherwise what went wrong. */
@@ -139,8 +141,7 @@ export class RedisLog implements InvalidationLog {
     const seq = Number(seqText)
     const { table, position } = this.#follower
     if (epoch !== position.epoch) this.#follower.askReload()
-    else if (part.tags === 'all') table.raiseFloor(seq)
-    else for (const tag of part.tags) table.merge(tag, seq)
+    else table.apply(part, seq)
     // What is computed from now on should carry a position after this one, or it could not be kept.
     await this.#follower.until(
       () => this.position.epoch === epoch && this.position.seq >= seq,
@@ -172,6 +173,7 @@ export class RedisLog implements InvalidationLog {
 
   /** One delivery at a time; what comes meanwhile is for the next. */
   #deliverPending(): Promise<void> {
+    for (const invalidation of this.#pending.all()) this.#forget(invalidation)
     this.#delivery ??= this.#deliver().finally(() => {
       this.#delivery = undefined
       if (this.#pending.size > 0) this.#scheduleRetry()
@@ -180,17 +182,17 @@ export class RedisLog implements InvalidationLog {
   }
 
   async #deliver(): Promise<void> {
-    const invalidation = this.#pending.begin()
-    if (invalidation === undefined) return
-    this.#forget(invalidation)
-    let delivered = true
-    for (const part of partsOf(invalidation)) {
-      // The outcome of a call that seemed to fail is unknown; twice is harmless.
-      if ((await this.#send(part)) !== FAILED) continue
-      delivered = false
-      break
+    this.#pending.end(await this.#sendAll(this.#pending.begin()))
+  }
+
+  /** The outcome of a call that seemed to fail is unknown; to send it twice is harmless. */
+  async #sendAll(invalidations: readonly Invalidation[]): Promise<boolean> {
+    for (const invalidation of invalidations) {
+      for (const part of partsOf(invalidation)) {
+        if ((await this.#send(part)) === FAILED) return false
+      }
     }
-    this.#pending.end(delivered)
+    return true
   }
 
   #scheduleRetry(): void {

@@ -1,10 +1,10 @@
-/** One record of the log stream. */
-export interface LogRecord {
+import type { Invalidation, InvalidationMode } from './log.ts'
+
+/** One record of the log stream. Its mode is the hardest where it says none that is known here. */
+export interface LogRecord extends Invalidation {
   id: string
   epoch: string
   seq: number
-  all: boolean
-  tags: string[]
 }
 
 /** Reads the records of an XREAD answer of one stream; undefined for anything unexpected. */
@@ -24,24 +24,33 @@ export function parseRecords(answer: unknown): LogRecord[] | undefined {
 
 function parseRecord(item: unknown): LogRecord | undefined {
   if (!Array.isArray(item) || !Array.isArray(item[1])) return undefined
-  const record: LogRecord = { id: String(item[0]), epoch: '', seq: NaN, all: false, tags: [] }
+  const tags: string[] = []
+  let [epoch, seq, mode, all] = ['', NaN, 'purge', false]
   const fields = item[1] as unknown[]
   for (let index = 0; index + 1 < fields.length; index += 2) {
     const value = String(fields[index + 1])
     switch (String(fields[index])) {
       case 's':
-        record.seq = Number(value)
+        seq = Number(value)
         break
       case 'e':
-        record.epoch = value
+        epoch = value
+        break
+      case 'm':
+        mode = value
         break
       case 'all':
-        record.all = true
+        all = true
         break
       case 't':
-        record.tags.push(value)
+        tags.push(value)
         break
     }
   }
-  return Number.isSafeInteger(record.seq) && record.epoch !== '' ? record : undefined
+  if (!Number.isSafeInteger(seq) || epoch === '') return undefined
+  return { id: String(item[0]), epoch, seq, mode: knownMode(mode), tags: all ? 'all' : tags }
+}
+
+function knownMode(mode: string): InvalidationMode {
+  return mode === 'soft' || mode === 'expire' ? mode : 'purge'
 }

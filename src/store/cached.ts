@@ -1,9 +1,12 @@
+import type { Validators } from '../http/conditional.ts'
 import type { StoredEntry } from '../stored-response.ts'
 
 /** What was worked out about an entry: what a hit needs and does not change from one to the next. */
 export class EntryNotes {
   /** The version of the log for which the entry was last found valid. */
   validFor = -1
+  /** Its validators (`null` when it has none), and the fields of a 304, once they were needed. */
+  validators: Validators | null | undefined = undefined
   /** Rendered fields, kept for the second in which they hold. */
   rendered: unknown = undefined
 }
@@ -15,6 +18,10 @@ export class Cached extends EntryNotes {
   readonly tier: 'memory' | 'redis' | 'handler'
   /** Its own, or those of the last reading of the same frame from Redis. */
   readonly notes: EntryNotes
+  /** Under which key it is a variant, and by which fields; for those who waited for it. */
+  variant: { readonly names: readonly string[]; readonly key: string } | undefined = undefined
+  /** When Redis was last asked for a newer one, if this is stale; epoch milliseconds. */
+  checkedAt = 0
 
   constructor(entry: StoredEntry, tier: Cached['tier'], notes?: EntryNotes) {
     super()

@@ -5,15 +5,22 @@ import type { Cached } from './cached.ts'
 import { type MemoryStore, entryBytes } from './memory-store.ts'
 import type { RedisStore } from './redis-store.ts'
 
-/** What a lookup found: something usable, or why there is nothing. */
-export type Lookup =
-  | { found: Cached }
-  /** Selected, but expired or invalidated. */
-  | { found: undefined; stale: true }
-  | { found: undefined; stale: false }
+/**
+ * What a stored entry may be used for: `fresh`: to answer; `stale`: to answer within its windows, and
+ * to be validated; `expired`: an invalidation forbids all but validation and standing in for an error.
+ */
+export type EntryState = 'fresh' | 'stale' | 'expired'
 
-const MISS: Lookup = { found: undefined, stale: false }
-const STALE: Lookup = { found: undefined, stale: true }
+/** What a lookup found; `gone` is something that may not be used for anything any more. */
+export type Lookup =
+  | { readonly found: Cached; readonly state: EntryState }
+  | { readonly found: undefined; readonly state: 'none' | 'gone' }
+
+const NONE: Lookup = { found: undefined, state: 'none' }
+const GONE: Lookup = { found: undefined, state: 'gone' }
+
+/** How long a stale entry in memory is used before Redis is asked for a newer one again. */
+const STALE_RECHECK_MS = 1000
 
 /** Memory before Redis, both under the same test: fresh, and not invalidated since computed. */
 export class TieredCache {
@@ -40,13 +47,18 @@ export class TieredCache {
    */
   peek(key: string, now: number, strict: boolean): Lookup | undefined {
     const cached = this.memory?.get(key)
-    if (cached === undefined) return this.redis ? undefined : MISS
-    if (!this.usable(cached, now)) {
+    if (cached === undefined) return this.redis ? undefined : NONE
+    const state = this.stateOf(cached, now)
+    if (state === undefined) {
       this.memory!.delete(key)
-      return this.redis ? undefined : STALE
+      return this.redis ? undefined : GONE
     }
-    if (this.redis && (strict || !this.log.verified())) return undefined
-    return { found: cached }
+    if (this.redis) {
+      if (strict || !this.log.verified()) return undefined
+      if (state === 'expired') return undefined
+      if (state === 'stale' && now - cached.checkedAt >= STALE_RECHECK_MS) return undefined
+    }
+    return { found: cached, state }
   }
 
   /**
@@ -59,13 +71,9 @@ export class TieredCache {
       return this.#confirmedLookup(key, strict, inMemory)
     }
     const { redis } = this
-    if (redis === undefined) return Promise.resolve(MISS)
+    if (redis === undefined) return Promise.resolve(NONE)
     return new Promise((resolve) => {
-      redis.read(key, (cached) => {
-        if (cached === undefined) resolve(MISS)
-        else if (this.#provenUsable(cached)) resolve({ found: this.#promote(key, cached) })
-        else resolve(STALE)
-      })
+      redis.read(key, (cached) => resolve(this.#better(key, undefined, cached)))
     })
   }
 
@@ -76,30 +84,56 @@ export class TieredCache {
   ): Promise<Lookup> {
     // Asked together: the question about the log costs no time of its own.
     const confirming = strict || !this.log.verified() ? this.log.confirm() : undefined
-    const cached = inMemory ?? (await this.redis?.get(key))
-    const confirmed = confirming === undefined || (await confirming)
-    if (cached === undefined) return MISS
-    if (confirmed && this.#provenUsable(cached)) return { found: this.#promote(key, cached) }
-    if (inMemory === undefined || !confirmed) return STALE
+    const early = inMemory === undefined ? await this.redis?.get(key) : undefined
+    if (confirming !== undefined && !(await confirming)) {
+      return inMemory === undefined && early === undefined ? NONE : GONE
+    }
+    if (inMemory === undefined) return this.#better(key, undefined, early)
+    if (this.stateOf(inMemory, this.now()) === 'fresh' && this.log.verified()) {
+      return { found: inMemory, state: 'fresh' }
+    }
     // Another process may have computed it anew since.
-    this.memory?.delete(key)
-    const newer = await this.redis?.get(key)
-    if (newer === undefined || !this.#provenUsable(newer)) return STALE
-    return { found: this.#promote(key, newer) }
+    return this.#better(key, inMemory, await this.redis?.get(key))
   }
 
-  /** The lease may have run out while Redis was answering. */
-  #provenUsable(cached: Cached): boolean {
-    return this.usable(cached, this.now()) && this.log.verified()
+  /** The more usable of two; when they are equal, that of Redis. */
+  #better(key: string, inMemory: Cached | undefined, inRedis: Cached | undefined): Lookup {
+    if (inMemory === undefined && inRedis === undefined) return NONE
+    // The lease may have run out while Redis was answering.
+    if (!this.log.verified()) return GONE
+    const now = this.now()
+    const kept = inMemory && this.stateOf(inMemory, now)
+    const read = inRedis && this.stateOf(inRedis, now)
+    if (inMemory !== undefined && kept === undefined) this.memory?.delete(key)
+    if (read !== undefined && (kept === undefined || rank(read) >= rank(kept))) {
+      const found = inRedis!
+      // One that was computed earlier does not go in the place of a later one.
+      found.checkedAt = now
+      const promoted = this.memory?.set(key, found.entry)
+      if (promoted !== undefined) promoted.checkedAt = now
+      return { found, state: read }
+    }
+    if (kept === undefined) return GONE
+    inMemory!.checkedAt = now
+    return { found: inMemory!, state: kept }
+  }
+
+  /** What the entry may be used for; undefined when for nothing. */
+  stateOf({ entry, notes }: Cached, now: number): EntryState | undefined {
+    const isNow = isFresh(entry, now)
+    if (notes.validFor === this.log.version && isNow) return 'fresh'
+    if (!isNow && (now >= entry.keepUntil || now < entry.freshUntil)) return undefined
+    const verdict = this.log.verdict(entry)
+    if (verdict === 'purged') return undefined
+    if (verdict === 'expired') return 'expired'
+    if (verdict === 'softened' || !isNow) return 'stale'
+    notes.validFor = this.log.version
+    return 'fresh'
   }
 
   /** Fresh, and computed after every invalidation of its tags that is known here. */
   usable(cached: Cached, now: number): boolean {
-    if (!isFresh(cached.entry, now)) return false
-    if (cached.notes.validFor === this.log.version) return true
-    if (!this.log.allows(cached.entry)) return false
-    cached.notes.validFor = this.log.version
-    return true
+    return this.stateOf(cached, now) === 'fresh'
   }
 
   /** What an entry costs the tier in memory, in bytes. */
@@ -123,13 +157,12 @@ export class TieredCache {
   ): Promise<boolean> {
     this.memory?.set(key, entry, known.size)
     if (this.redis === undefined) return STORED
-    return this.redis.set(key, entry, entry.freshUntil - this.now(), known.isNew)
+    return this.redis.set(key, entry, entry.keepUntil - this.now(), known.isNew)
   }
+}
 
-  #promote(key: string, cached: Cached): Cached {
-    if (cached.tier === 'redis') this.memory?.set(key, cached.entry)
-    return cached
-  }
+function rank(state: EntryState): number {
+  return state === 'fresh' ? 2 : state === 'stale' ? 1 : 0
 }
 
 const STORED = Promise.resolve(true)

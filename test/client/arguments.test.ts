@@ -61,8 +61,8 @@ describe('the cache client refuses', () => {
     ['a tag that is too long', (c) => c.invalidateTags(['x'.repeat(1025)]), /longer than 1024/],
     [
       'an unknown mode',
-      (c) => c.invalidateTags(['a'], { mode: as('soft') }),
-      /mode must be 'expire' or 'purge', got 'soft'/,
+      (c) => c.invalidateTags(['a'], { mode: as('hard') }),
+      /mode must be 'expire', 'soft' or 'purge', got 'hard'/,
     ],
     ['an empty URL', (c) => c.invalidateUrl(''), /invalidateUrl takes a URL or a path/],
     ['a URL object', (c) => c.invalidateUrl(as(new URL('http://a/'))), /invalidateUrl takes/],

@@ -9,9 +9,9 @@ import { startRedis } from '../support/redis.ts'
 import { openApp } from './apps.ts'
 
 const NO_REQUESTS = {
-  ...{ hits: 0, hitsByTier: { memory: 0, redis: 0 }, collapsed: 0 },
+  ...{ hits: 0, stale: 0, hitsByTier: { memory: 0, redis: 0 }, collapsed: 0 },
   ...{ misses: 0, missesByReason: {}, bypassed: 0, bypassedByReason: {} },
-  ...{ stored: 0, notStored: 0, notStoredByReason: {} },
+  ...{ revalidated: 0, stored: 0, notStored: 0, notStoredByReason: {} },
 }
 
 describe('stats()', () => {

@@ -58,6 +58,13 @@ describe('primaryKey', () => {
     ['/a?b=1&b=2', '/a?b=2&b=1'],
     ['/a?b=1&b=2', '/a?b=1%262'],
     ['/a?b=1%26c%3D2', '/a?b=1&c=2'],
+    // Pages that show their own URL trust browsers to encode these.
+    ['/a?b=<', '/a?b=%3C'],
+    ['/a?b=>', '/a?b=%3E'],
+    ['/a?b="', '/a?b=%22'],
+    ["/a?b='", '/a?b=%27'],
+    ['/a?b=\u00e9', '/a?b=%C3%A9'],
+    ['/a?b=<&c=1', '/a?c=1&b=%3C'],
   ]
   for (const [a, b] of different) {
     it(`keeps ${a} apart from ${b}`, () => assert.notEqual(keyOf(a), keyOf(b)))

@@ -7,6 +7,8 @@ import {
   currentAge,
   explicitLifetime,
   isFresh,
+  mayServeOnError,
+  mayServeWhileRevalidating,
   remainingLifetime,
 } from '../../src/http/freshness.ts'
 
@@ -49,6 +51,12 @@ describe('explicitLifetime', () => {
     ['less the age as a number', { 'cache-control': 'max-age=60', age: 20 }, 40],
     ['nothing left of it', { 'cache-control': 'max-age=60', age: '90' }, 0],
     ['Age that is no number', { 'cache-control': 'max-age=60', age: 'old' }, 60],
+    ['the first of two ages', { 'cache-control': 'max-age=60', age: '20, 0' }, 40],
+    [
+      'less what its Date is behind',
+      { 'cache-control': 'max-age=60', date: 'Sun, 06 Nov 1994 08:49:07 GMT' },
+      30,
+    ],
     ['Age without a lifetime', { age: '20' }, undefined],
   ]
   for (const [what, fields, expected] of table) {
@@ -123,5 +131,27 @@ describe('currentAge and remainingLifetime', () => {
         assert.ok(sum <= length / 1000 && sum > length / 1000 - 2)
       }),
     )
+  })
+})
+
+describe('mayServeWhileRevalidating and mayServeOnError', () => {
+  const stored = {
+    storedAt: 1_000_000,
+    freshUntil: 1_060_000,
+    staleWhileRevalidateUntil: 1_070_000,
+    staleIfErrorUntil: 1_080_000,
+    mustRevalidate: false,
+  }
+
+  it('hold until the instant at which their window ends', () => {
+    assert.equal(mayServeWhileRevalidating(stored, 1_069_999), true)
+    assert.equal(mayServeWhileRevalidating(stored, 1_070_000), false)
+    assert.equal(mayServeOnError(stored, 1_079_999), true)
+    assert.equal(mayServeOnError(stored, 1_080_000), false)
+  })
+
+  it('end when the clock was set far back', () => {
+    assert.equal(mayServeWhileRevalidating(stored, 1), false)
+    assert.equal(mayServeOnError(stored, 1), false)
   })
 })

@@ -12,7 +12,7 @@ const { value } = fc.letrec<{ value: unknown }>((tie) => ({
   value: fc.oneof(
     { maxDepth: 3, withCrossShrink: true },
     fc.string({ unit: fc.constantFrom('a', '1', ':', ';', 's', 'n'), maxLength: 3 }),
-    fc.constantFrom(undefined, null, true, false, 0, 1, 12, 'true', '1', '', 'n', 'u'),
+    fc.constantFrom(undefined, null, true, false, 0, -0, 1, 12, 'true', '1', '', 'n', 'u'),
     fc.array(tie('value'), { maxLength: 3 }),
     fc.dictionary(fc.constantFrom('a', 'b', 's1:a', '1'), tie('value'), { maxKeys: 3 }),
   ),
@@ -59,6 +59,7 @@ describe('canonicalQuery', () => {
 
   const different: [what: string, a: unknown, b: unknown][] = [
     ['a number and the same digits', { a: 1 }, { a: '1' }],
+    ['zero and minus zero', { a: 0 }, { a: -0 }],
     ['a boolean and its name', { a: true }, { a: 'true' }],
     ['null and its name', { a: null }, { a: 'null' }],
     ['nothing and null', { a: undefined }, { a: null }],

@@ -11,12 +11,13 @@ function sign(
   { hooks = {}, keyed = [], origin }: { hooks?: Fields; keyed?: string[]; origin?: string } = {},
 ): string | undefined {
   const final = { ...own, ...hooks }
-  return privateSign(
-    (name) => own[name],
-    (name) => final[name],
-    new Set(keyed),
+  return privateSign({
+    own: (name) => own[name],
+    final: (name) => final[name],
+    keyed: new Set(keyed),
+    nominated: [],
     origin,
-  )
+  })
 }
 
 describe('privateSign', () => {
@@ -33,7 +34,7 @@ describe('privateSign', () => {
     ['several Cache-Control fields', { 'cache-control': ['max-age=1', 'private'] }, 'private'],
     ['Vary: *', { vary: '*' }, 'vary'],
     ['Vary: * among others', { vary: ['accept', '*'] }, 'vary'],
-    ['Vary on a field that is not in the key', { vary: 'X-Tenant' }, 'vary'],
+    ['Vary on a credential that is not in the key', { vary: 'accept, Cookie' }, 'vary'],
     ['a content coding of its own', { 'content-encoding': 'gzip' }, 'content-encoding'],
   ]
   for (const [what, own, expected] of table) {

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test'
 import type { Redis } from 'ioredis'
 
 import { newEpoch } from '../../src/invalidation/local-log.ts'
-import type { Fenced } from '../../src/invalidation/log-table.ts'
+import type { Fenced } from '../../src/invalidation/log.ts'
 import { CONTROL_SCRIPTS, controlKeyList } from '../../src/invalidation/redis-scripts.ts'
 import { eventually } from '../support/clock.ts'
 import { type RedisServer, startRedis } from '../support/redis.ts'

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import type { Redis } from 'ioredis'
 
-import type { Fenced } from '../../src/invalidation/log-table.ts'
+import type { Fenced } from '../../src/invalidation/log.ts'
 import { RedisLog } from '../../src/invalidation/redis-log.ts'
 import { type ControlKeys, controlKeys } from '../../src/invalidation/redis-scripts.ts'
 import { EPOCH_LENGTH } from '../../src/stored-response.ts'
@@ -112,4 +112,16 @@ function isEpoch(epoch: string): boolean {
 /** Cuts every connection but this one, as a server or a network in trouble does. */
 export async function cutConnections(raw: Redis): Promise<void> {
   await raw.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes')
+}
+
+/** Cuts the connections of all followers and waits until they have loaded the log on others. */
+export async function loadedAnew(process: LogProcess, raw: Redis, followers = 2): Promise<void> {
+  const { epoch } = process.log.position
+  const asked = Number(/cmdstat_zscan:calls=(\d+)/.exec(await raw.info('commandstats'))![1])
+  await cutConnections(raw)
+  await eventually('loaded anew', async () => {
+    const calls = /cmdstat_zscan:calls=(\d+)/.exec(await raw.info('commandstats'))
+    return Number(calls![1]) >= asked + followers && process.log.verified()
+  })
+  assert.equal(process.log.position.epoch, epoch)
 }

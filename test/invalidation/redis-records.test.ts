@@ -8,12 +8,29 @@ const answer = (...records: unknown[]): unknown => [['{shop}:log', records]]
 const RECORD = ['1-0', ['s', '7', 'e', 'epoch', 'm', 'expire', 't', 'a', 't', 'b']]
 
 describe('parseRecords', () => {
-  it('reads the tags of a record, and that it means everything', () => {
+  it('reads the tags and the mode of a record, and that it means everything', () => {
     assert.deepEqual(parseRecords(answer(RECORD, ['2-0', ['s', '8', 'e', 'epoch', 'all', '1']])), [
-      { id: '1-0', epoch: 'epoch', seq: 7, all: false, tags: ['a', 'b'] },
-      { id: '2-0', epoch: 'epoch', seq: 8, all: true, tags: [] },
+      { id: '1-0', epoch: 'epoch', seq: 7, mode: 'expire', tags: ['a', 'b'] },
+      { id: '2-0', epoch: 'epoch', seq: 8, mode: 'purge', tags: 'all' },
     ])
   })
+
+  const modes: [written: string[], read: string][] = [
+    [['m', 'soft'], 'soft'],
+    [['m', 'expire'], 'expire'],
+    [['m', 'purge'], 'purge'],
+    [['m', 'Soft'], 'purge'],
+    [['m', ''], 'purge'],
+    [['m', 'of a later version'], 'purge'],
+    [['m', 'constructor'], 'purge'],
+    [[], 'purge'],
+  ]
+  for (const [written, read] of modes) {
+    it(`takes ${JSON.stringify(written)} for '${read}'`, () => {
+      const fields = ['s', '7', 'e', 'epoch', ...written, 't', 'a']
+      assert.equal(parseRecords(answer(['1-0', fields]))?.[0]?.mode, read)
+    })
+  }
 
   it('reads no answer as no records', () => {
     assert.deepEqual(parseRecords(null), [])

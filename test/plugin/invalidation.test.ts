@@ -146,7 +146,7 @@ test('invalidateTags forgets what carries one of the tags; unlike kinds of names
     }
   })
   const all: Asked[] = [['/a'], ['/b'], ['/c'], ['/d']]
-  for (const mode of ['expire', 'purge'] as const) {
+  for (const mode of ['expire', 'soft', 'purge'] as const) {
     await assertForgets(site, () => site.cache.invalidateTags(['one'], { mode }), all, [['/a']])
     await assertForgets(site, () => site.cache.invalidateTags(['two', 'none']), all, [
       ['/a'],
@@ -170,8 +170,8 @@ test('wrong arguments of the client are refused with what is wrong about them', 
     [() => cache.invalidateTags('a' as never), /invalidateTags takes a list/],
     [() => cache.invalidateTags(['']), /must not be empty/],
     [
-      () => cache.invalidateTags(['a'], { mode: 'soft' as never }),
-      /'expire' or 'purge', got 'soft'/,
+      () => cache.invalidateTags(['a'], { mode: 'hard' as never }),
+      /'expire', 'soft' or 'purge', got 'hard'/,
     ],
     [() => cache.invalidateUrl(''), /invalidateUrl takes/],
     [() => cache.invalidateUrl(7 as never), /invalidateUrl takes/],

@@ -205,12 +205,14 @@ test('each request counts exactly once in the statistics of its route', async (t
   await client.get('/x?fail')
   assert.deepEqual(stats(), {
     hits: 2,
+    stale: 0,
     hitsByTier: { memory: 2, redis: 0 },
     collapsed: 0,
     misses: 2,
     missesByReason: { 'uri-miss': 2 },
     bypassed: 1,
     bypassedByReason: { cookie: 1 },
+    revalidated: 0,
     stored: 1,
     notStored: 1,
     notStoredByReason: { error: 1 },

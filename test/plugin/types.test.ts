@@ -53,9 +53,12 @@ test('the types of exports and decorations are as documented', () => {
     Equal<Parameters<ByFunction>, [request: CacheRequest, reply: FastifyReply, payload: unknown]>
   >(true)
   expect<Equal<CacheStatus['fwd'], ForwardReason | undefined>>(true)
-  expect<Equal<ForwardReason, 'bypass' | 'method' | 'uri-miss' | 'vary-miss' | 'miss' | 'stale'>>(
-    true,
-  )
+  expect<
+    Equal<
+      ForwardReason,
+      'bypass' | 'method' | 'uri-miss' | 'vary-miss' | 'miss' | 'request' | 'stale'
+    >
+  >(true)
   expect<Equal<ReturnType<CacheClient['stats']>, Stats>>(true)
   expect<Equal<Awaited<ReturnType<CacheClient['invalidateTags']>>, void>>(true)
 })
@@ -146,8 +149,9 @@ async function client(app: FastifyInstance): Promise<void> {
   expect<Equal<typeof unknown, unknown>>(true)
   expect<Equal<Awaited<ReturnType<typeof app.cache.has>>, boolean>>(true)
   await app.cache.invalidateTags(['a'], { mode: 'purge' })
-  // @ts-expect-error not a mode of this version
-  await app.cache.invalidateTags(['a'], { mode: 'soft' })
+  await app.cache.invalidateUrl('/a', { mode: 'soft' })
+  // @ts-expect-error no mode
+  await app.cache.invalidateTags(['a'], { mode: 'hard' })
   // @ts-expect-error a list
   await app.cache.invalidateTags('a')
 }

@@ -31,7 +31,7 @@ describe('TieredCache in memory alone', () => {
     tiers.store('key', makeEntry({ ...log.position, storedAt: clock.now(), ...change }))
 
   it('answers at once, also in strict, because nobody else can know better', async () => {
-    assert.deepEqual(tiers.peek('key', clock.now(), true), { found: undefined, stale: false })
+    assert.deepEqual(tiers.peek('key', clock.now(), true), { found: undefined, state: 'none' })
     assert.equal(await put(), true)
     assert.equal(body(tiers.peek('key', clock.now(), true)), 'body')
     assert.equal(body(await tiers.lookup('key', true)), 'body')
@@ -42,29 +42,29 @@ describe('TieredCache in memory alone', () => {
     clock.advance(999)
     assert.equal(body(tiers.peek('key', clock.now(), false)), 'body')
     clock.advance(1)
-    assert.deepEqual(tiers.peek('key', clock.now(), false), { found: undefined, stale: true })
+    assert.deepEqual(tiers.peek('key', clock.now(), false), { found: undefined, state: 'gone' })
     assert.equal(tiers.memory?.size, 0)
   })
 
   it('does not use an entry from the future, where a clock that was set back would put it', async () => {
     await put({ ttlMs: 1000 })
     clock.advance(-3_600_000)
-    assert.deepEqual(tiers.peek('key', clock.now(), false), { found: undefined, stale: true })
+    assert.deepEqual(tiers.peek('key', clock.now(), false), { found: undefined, state: 'gone' })
   })
 
   it('does not use what was invalidated after it was computed', async () => {
     await put()
     await log.invalidate({ tags: ['t:=other'], mode: 'expire' })
     assert.equal(body(tiers.peek('key', clock.now(), false)), 'body')
-    await log.invalidate({ tags: ['t:=a'], mode: 'expire' })
-    assert.deepEqual(tiers.peek('key', clock.now(), false), { found: undefined, stale: true })
+    await log.invalidate({ tags: ['t:=a'], mode: 'purge' })
+    assert.deepEqual(tiers.peek('key', clock.now(), false), { found: undefined, state: 'gone' })
   })
 
   it('does not use what was computed before an invalidation and stored after it', async () => {
     const before = log.position
     await log.invalidate({ tags: ['t:=a'], mode: 'expire' })
     await put(before)
-    assert.equal(tiers.peek('key', clock.now(), false)?.found, undefined)
+    assert.equal(tiers.peek('key', clock.now(), false)?.state, 'expired')
     await put()
     assert.equal(body(tiers.peek('key', clock.now(), false)), 'body')
   })
@@ -147,7 +147,7 @@ describe('TieredCache over Redis', () => {
     await one.store('key', entry({ body: 'old' }))
     assert.equal(body(await two.lookup('key', false)), 'old')
     await log.invalidate({ tags: ['t:=a'], mode: 'expire' })
-    assert.equal((await two.lookup('key', false)).found, undefined)
+    assert.equal((await two.lookup('key', false)).state, 'expired')
     await one.store('key', entry({ body: 'new' }))
     assert.equal(two.peek('key', clock.now(), false), undefined)
     assert.equal(body(await two.lookup('key', false)), 'new')
@@ -161,7 +161,7 @@ describe('TieredCache over Redis', () => {
     assert.equal(body(await tiers.lookup('key', true)), 'body')
     assert.equal(log.questions, 1)
     log.confirms = false
-    assert.deepEqual(await tiers.lookup('key', true), { found: undefined, stale: true })
+    assert.deepEqual(await tiers.lookup('key', true), { found: undefined, state: 'gone' })
   })
 
   it('uses nothing that turns out to be invalid while the log is asked', async () => {
@@ -169,7 +169,7 @@ describe('TieredCache over Redis', () => {
       const tiers = process(memory)
       await tiers.store('key', entry())
       log.whileConfirming = () => void log.invalidate({ tags: ['t:=a'], mode: 'expire' })
-      assert.equal((await tiers.lookup('key', true)).found, undefined)
+      assert.equal((await tiers.lookup('key', true)).state, 'expired')
     }
   })
 

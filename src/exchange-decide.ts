@@ -1,0 +1,63 @@
+import type { FastifyRequest } from 'fastify'
+
+import type { Exchange } from './exchange.ts'
+import { requestDirectives, requestVerdict } from './http/request-directives.ts'
+import type { Lookup } from './store/tiered-cache.ts'
+import type { StoredEntry } from './stored-response.ts'
+
+/**
+ * What is to be done with what a lookup found: answer with it; answer with it although it is stale,
+ * and refresh it; run the handler; or say that there is nothing.
+ */
+export type Action = 'hit' | 'stale' | 'forward' | 'only-if-cached'
+
+/** The client's own wishes, where the route honours them. */
+export function readDemands(exchange: Exchange, { headers }: FastifyRequest): void {
+  if (!exchange.policy.http.requestDirectives) return
+  if (headers['cache-control'] === undefined && headers.pragma === undefined) return
+  exchange.demands = requestDirectives(headers['cache-control'], headers.pragma)
+}
+
+/** The one switch. Notes what a handler may still confirm, and why it has to run. */
+export function decide(exchange: Exchange, lookup: Lookup, now: number): Action {
+  const { found, state } = lookup
+  if (found === undefined) {
+    if (state === 'gone') exchange.fwd = 'stale'
+    else if (exchange.variants !== undefined) exchange.fwd = 'vary-miss'
+    return exchange.demands?.onlyIfCached ? 'only-if-cached' : 'forward'
+  }
+  const action = actionOn(exchange, found.entry, state, now)
+  if (action === 'hit') return action
+  exchange.stale = found
+  exchange.fwd = state === 'fresh' ? 'request' : 'stale'
+  return action
+}
+
+function actionOn(
+  { demands, refresh }: Exchange,
+  entry: StoredEntry,
+  state: Lookup['state'],
+  now: number,
+): Action {
+  // The background refresh is there to run the handler.
+  if (refresh !== undefined) return 'forward'
+  const inWindow = state === 'stale' && isInWindow(entry, now)
+  if (demands === undefined) return state === 'fresh' ? 'hit' : inWindow ? 'stale' : 'forward'
+  // A soft invalidation makes stale what its lifetime calls fresh.
+  const isStale = state === 'stale' && !entry.mustRevalidate && now >= entry.freshUntil
+  const mayUse = state === 'fresh' || inWindow || isStale
+  const verdict = requestVerdict(demands, mayUse ? entry : undefined, now)
+  if (verdict === 'gateway-timeout') return 'only-if-cached'
+  if (verdict !== 'use') return 'forward'
+  return inWindow ? 'stale' : 'hit'
+}
+
+/** RFC 5861 §3. A response without a window has none after a soft invalidation either. */
+function isInWindow(entry: StoredEntry, now: number): boolean {
+  const { freshUntil, staleWhileRevalidateUntil } = entry
+  return (
+    now < staleWhileRevalidateUntil &&
+    staleWhileRevalidateUntil > freshUntil &&
+    !entry.mustRevalidate
+  )
+}

@@ -1,0 +1,25 @@
+import type { FastifyRequest } from 'fastify'
+
+import type { Exchange } from './exchange.ts'
+import { uncoveredCredential } from './http/credentials.ts'
+import { refreshRequestOf } from './refresh-request.ts'
+
+/**
+ * Sees to it that a stale response is refreshed while it is served. False when only a request that
+ * waits can do that: the background knows nobody's identity.
+ */
+export function refreshInBackground(exchange: Exchange, request: FastifyRequest): boolean {
+  const { cache, policy, key, variants } = exchange
+  if (policy.vary.by !== undefined || policy.vary.cookies.length > 0) return false
+  if (uncoveredCredential(request.headers, cache.credentialFields, NOTHING_KEYED) !== undefined) {
+    return false
+  }
+  // The same question without anything that is not part of the key.
+  const headers = new Set([...policy.keyedFields, ...(variants?.names ?? [])])
+  const source = refreshRequestOf(request, { headers, cookies: NO_NAMES })
+  cache.revalidator.refresh(key, source, { key })
+  return true
+}
+
+const NO_NAMES: ReadonlySet<string> = new Set()
+const NOTHING_KEYED = { headers: NO_NAMES, cookies: NO_NAMES }

@@ -1,0 +1,164 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+
+import type { Exchange, Fill } from './exchange.ts'
+import { currentFields } from './exchange-fields.ts'
+import { replayOnError, validatorsOfCached } from './exchange-replay.ts'
+import { UnusableValidationError } from './errors.ts'
+import { release } from './exchange-store.ts'
+import { fieldsOf } from './http/fields.ts'
+import { handlerFields } from './http/handler-fields.ts'
+import { isNotModified, notModifiedFields, validatorsOf } from './http/conditional.ts'
+import { conditionsFor, freshenedHead, validates, validationRequest } from './http/revalidation.ts'
+import { mayServeOnError } from './http/freshness.ts'
+
+/**
+ * The handler is asked to confirm what is stored: it sees our conditions in place of the client's,
+ * which count again as soon as it has answered (RFC 9111 §4.3.1).
+ */
+export function askForValidation(exchange: Exchange, request: FastifyRequest): void {
+  const validators = validatorsOfCached(exchange.stale!)
+  const conditions = validators === null ? undefined : conditionsFor(validators)
+  if (conditions === undefined) return
+  const { raw } = request
+  exchange.conditions = conditions
+  exchange.fill!.ownRequestFields = raw.headers
+  // HTTP/2 has no setter for it.
+  const value = validationRequest(raw.headers, conditions)
+  Object.defineProperty(raw, 'headers', { value, configurable: true, writable: true })
+}
+
+/** Hooks that look at the answer see the request as it came. */
+export function restoreRequest(fill: Fill, { raw }: FastifyRequest): void {
+  if (fill.ownRequestFields === undefined) return
+  const value = fill.ownRequestFields
+  Object.defineProperty(raw, 'headers', { value, configurable: true, writable: true })
+}
+
+/**
+ * What takes the place of the handler's answer: the stored body when the handler has confirmed it
+ * or has failed and the stored response may stand in for it. Undefined when its answer stands.
+ */
+export function substitute(
+  exchange: Exchange,
+  reply: FastifyReply,
+  payload: unknown,
+): { payload: unknown } | undefined {
+  const { stale } = exchange
+  const status = payload instanceof Error ? statusOf(payload) : reply.statusCode
+  if (status === 304 && exchange.conditions !== undefined) {
+    discard(payload)
+    if (freshen(exchange, reply)) return { payload: stale!.entry.body }
+    // It confirms something that is not stored here, and the client has asked no such question.
+    if (!mayRescue(exchange)) return { payload: new UnusableValidationError() }
+    return { payload: rescue(exchange, reply, status) }
+  }
+  if (status < 500 || !mayRescue(exchange)) return undefined
+  discard(payload)
+  if (payload instanceof Error) exchange.cache.trouble.report('handler', payload)
+  return { payload: rescue(exchange, reply, status) }
+}
+
+/**
+ * The handler says that the stored response is still right: from here on its head, with the fields
+ * of the 304, is what the handler has set (RFC 9111 §4.3.4).
+ */
+function freshen(exchange: Exchange, reply: FastifyReply): boolean {
+  const { entry } = exchange.stale!
+  const { before } = exchange.fill!
+  const current = currentFields(reply)
+  const update = handlerFields(before, current, exchange.policy.http.replayed)
+  if (update === undefined || !validates(update.set, validatorsOfCached(exchange.stale!)!)) {
+    return false
+  }
+  const { headers, removed } = freshenedHead(entry, update)
+  for (const name of Object.keys(current)) {
+    if (name !== 'set-cookie' && before[name] !== current[name]) reply.removeHeader(name)
+  }
+  reply.code(entry.status).headers({ ...before, ...fieldsOf(headers) } as Record<string, string>)
+  for (const name of removed) reply.removeHeader(name)
+  exchange.fill!.fwdStatus = 304
+  return true
+}
+
+/** A stream that nobody reads holds its source open. */
+function discard(payload: unknown): void {
+  const stream = payload as {
+    on?: (event: string, listener: () => void) => void
+    destroy?: () => void
+    cancel?: () => Promise<void>
+  } | null
+  if (typeof stream?.destroy === 'function') {
+    stream.on?.('error', () => {})
+    stream.destroy()
+  } else if (typeof stream?.cancel === 'function') stream.cancel().catch(() => {})
+}
+
+/** RFC 5861 §4. */
+function mayRescue({ stale, cache }: Exchange): boolean {
+  if (stale === undefined || stale.entry.mustRevalidate) return false
+  const now = cache.tiers.now()
+  // What was purged meanwhile stands in for nothing.
+  return mayServeOnError(stale.entry, now) && cache.tiers.stateOf(stale, now) !== undefined
+}
+
+function statusOf(error: unknown): number {
+  const { statusCode, status } = error as { statusCode?: unknown; status?: unknown }
+  const stated = typeof statusCode === 'number' ? statusCode : status
+  return typeof stated === 'number' && stated >= 400 ? stated : 500
+}
+
+function rescue(
+  exchange: Exchange,
+  reply: FastifyReply,
+  fwdStatus: number,
+): string | Buffer | undefined {
+  const { before } = exchange.fill!
+  const current = currentFields(reply)
+  for (const name of Object.keys(current)) {
+    if (before[name] !== current[name]) reply.removeHeader(name)
+  }
+  reply.headers(before as Record<string, string>)
+  const { flight } = exchange
+  if (flight !== undefined) flight.rescue = exchange.stale
+  release(exchange, 'overtaken')
+  exchange.fill!.rescued = true
+  const now = exchange.cache.tiers.now()
+  return replayOnError(exchange, reply, exchange.stale!, { now, fwdStatus })
+}
+
+/** Runs the handler; where it throws, the stored response may answer in its place. */
+export function rescueFromThrow(
+  exchange: Exchange,
+  reply: FastifyReply,
+  handler: () => unknown,
+): unknown {
+  const onThrow = (error: unknown): unknown => {
+    const status = statusOf(error)
+    restoreRequest(exchange.fill!, reply.request)
+    if (reply.sent || status < 500 || !mayRescue(exchange)) throw error
+    exchange.cache.trouble.report('handler', error as Error)
+    return reply.send(rescue(exchange, reply, status))
+  }
+  try {
+    const result = handler()
+    return result instanceof Promise ? result.catch(onThrow) : result
+  } catch (error) {
+    return onThrow(error)
+  }
+}
+
+/**
+ * The client's own conditions, which the handler has not seen, against what is about to be sent.
+ * True when 304 is the answer; the reply is made one.
+ */
+export function answerOwnConditions(fill: Fill, reply: FastifyReply, now: number): boolean {
+  if (fill.ownRequestFields === undefined || fill.fields === undefined) return false
+  const { set } = fill.fields
+  const validators = validatorsOf(fill.status, set, now)
+  if (validators === undefined || !isNotModified(fill.ownRequestFields, validators)) return false
+  const kept = new Set(notModifiedFields(set).map(([name]) => name))
+  for (const [name] of set) if (!kept.has(name)) reply.removeHeader(name)
+  reply.removeHeader('content-length')
+  reply.code(304)
+  return true
+}

@@ -1,0 +1,96 @@
+import type { FastifyRequest } from 'fastify'
+
+import type { Flight } from './collapser.ts'
+import type { Exchange } from './exchange.ts'
+import { RESPONSE_KEY } from './exchange-target.ts'
+import { variantKey } from './http/cache-key.ts'
+import { selectingParts, selectingValue } from './http/vary.ts'
+import type { Cached } from './store/cached.ts'
+import type { Lookup } from './store/tiered-cache.ts'
+import { type StoredEntry, type VariantIndex, plainLifetimes } from './stored-response.ts'
+
+/** Variants of one primary key; a field with more values is no good to cache by. */
+const MAX_VARIANTS = 200
+const MARK_LENGTH = 8
+
+/** A lookup under the primary key found the index of variants: from here on the key is a variant's. */
+export function selectVariant(
+  exchange: Exchange,
+  request: FastifyRequest,
+  lookup: Lookup | undefined,
+): boolean {
+  if (lookup?.found === undefined || lookup.state !== 'fresh') return false
+  const { varies: names, body } = lookup.found.entry
+  if (names === undefined || exchange.key !== exchange.primaryKey) return false
+  exchange.variants = { names, marks: typeof body === 'string' ? body : '' }
+  exchange.key = keyOfVariant(exchange, request, names)
+  return true
+}
+
+export function keyOfVariant(
+  { primaryKey, policy }: Exchange,
+  request: FastifyRequest,
+  names: readonly string[],
+): string {
+  const parts = selectingParts(names, request.headers, policy.vary.normalizers)
+  return RESPONSE_KEY + variantKey(primaryKey, parts)
+}
+
+/** The index after a variant with this key was stored; undefined when there are too many. */
+export function indexWith(
+  known: VariantIndex | undefined,
+  names: readonly string[],
+  key: string,
+): VariantIndex | undefined {
+  const mark = key.slice(-MARK_LENGTH)
+  // With other names all keys are others.
+  const marks = known?.names === names ? known.marks : ''
+  for (let at = 0; at < marks.length; at += MARK_LENGTH) {
+    if (marks.startsWith(mark, at)) return known
+  }
+  return marks.length >= MAX_VARIANTS * MARK_LENGTH ? undefined : { names, marks: marks + mark }
+}
+
+/** The index as an entry in place of a response; as valid as the variant that it was made for. */
+export function indexEntry({ names, marks }: VariantIndex, variant: StoredEntry): StoredEntry {
+  return {
+    ...variant,
+    ...plainLifetimes(variant.storedAt, variant.keepUntil),
+    headers: [],
+    removed: [],
+    varies: names,
+    body: marks,
+  }
+}
+
+/**
+ * Whether what a request waited for was of another variant, or made known that there are variants:
+ * then it has a key of its own from here on.
+ */
+export function followsOtherVariant(
+  exchange: Exchange,
+  request: FastifyRequest,
+  flight: Flight,
+  cached: Cached | undefined,
+): boolean {
+  const names = cached === undefined ? flight.variants?.names : cached.variant?.names
+  if (names === undefined) return false
+  const key = keyOfVariant(exchange, request, names)
+  if (cached !== undefined && key === cached.variant!.key) return false
+  exchange.variants = { names, marks: flight.variants?.marks ?? '' }
+  exchange.key = key
+  return true
+}
+
+/** From here on the handler and all hooks see the reduced values that the key is made of. */
+export function normalizeRequest({ policy }: Exchange, request: FastifyRequest): void {
+  const { normalizers } = policy.vary
+  if (normalizers === undefined) return
+  const { headers } = request.raw
+  for (const name of normalizers.keys()) {
+    if (headers[name] === undefined) continue
+    const value = selectingValue(name, headers, normalizers)
+    if (value === undefined) delete headers[name]
+    else headers[name] = value
+  }
+}
