@@ -131,7 +131,7 @@ function complete(
   if (log.version !== fill.knownVersion && !log.allows(entry)) return 'invalidated'
   if (names.length === 0) return { entry, size, variant: undefined }
   const key = keyOfVariant(exchange, reply.request, names)
-  const index = indexWith(exchange.variants, names, key)
+  const index = indexWith(exchange.variants, names, key, entry.keepUntil)
   return index === undefined ? 'too-many-variants' : { entry, size, variant: { key, index } }
 }
 
