@@ -2,7 +2,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 
 import type { Exchange, Fill } from './exchange.ts'
 import { currentFields } from './exchange-fields.ts'
-import { replayOnError, validatorsOfCached } from './exchange-replay.ts'
+import { type ReplayBody, replayOnError, validatorsOfCached } from './exchange-replay.ts'
 import { fieldsOf } from './http/fields.ts'
 import { handlerFields } from './http/handler-fields.ts'
 import { isNotModified, notModifiedFields, validatorsOf } from './http/conditional.ts'
@@ -37,7 +37,7 @@ export function substitute(
   exchange: Exchange,
   reply: FastifyReply,
   payload: unknown,
-): { body: string | Buffer | undefined } | undefined {
+): { body: ReplayBody } | undefined {
   const { stale } = exchange
   const status = payload instanceof Error ? statusOf(payload) : reply.statusCode
   if (status === 304 && exchange.conditions !== undefined) {
@@ -99,11 +99,7 @@ function statusOf(error: unknown): number {
   return typeof stated === 'number' && stated >= 400 ? stated : 500
 }
 
-function rescue(
-  exchange: Exchange,
-  reply: FastifyReply,
-  fwdStatus: number,
-): string | Buffer | undefined {
+function rescue(exchange: Exchange, reply: FastifyReply, fwdStatus: number): ReplayBody {
   const { before } = exchange.fill!
   const current = currentFields(reply)
   for (const name of Object.keys(current)) {
