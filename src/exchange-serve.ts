@@ -6,13 +6,12 @@ import { EXCHANGE, type Exchange, identify, tellStatus } from './exchange.ts'
 import { watchAnswer } from './exchange-answer.ts'
 import { type Action, decide, readDemands } from './exchange-decide.ts'
 import { refreshInBackground } from './exchange-refresh.ts'
-import { replay, replayCollapsed, replayOnError } from './exchange-replay.ts'
+import { type ReplayBody, replay, replayCollapsed, replayOnError } from './exchange-replay.ts'
 import { askForValidation, rescueFromThrow } from './exchange-validate.ts'
 import { release } from './exchange-store.ts'
 import { followsOtherVariant, normalizeRequest, selectVariant } from './exchange-variants.ts'
 import type { Cached } from './store/cached.ts'
 import type { Lookup } from './store/tiered-cache.ts'
-import type { StoredEntry } from './stored-response.ts'
 
 /** The route's own handler, bound to its request and reply. */
 type Handler = () => unknown
@@ -86,7 +85,7 @@ function act(
 }
 
 /** What a handler returns that has this body to send; without one it has to send by itself. */
-function answer(reply: FastifyReply, body: StoredEntry['body']): unknown {
+function answer(reply: FastifyReply, body: ReplayBody): unknown {
   return body === undefined ? reply.send() : body
 }
 

@@ -2,7 +2,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 
 import type { Exchange, Fill } from './exchange.ts'
 import { currentFields } from './exchange-fields.ts'
-import { replayOnError, validatorsOfCached } from './exchange-replay.ts'
+import { type ReplayBody, replayOnError, validatorsOfCached } from './exchange-replay.ts'
 import { UnusableValidationError } from './errors.ts'
 import { release } from './exchange-store.ts'
 import { fieldsOf } from './http/fields.ts'
@@ -107,11 +107,7 @@ function statusOf(error: unknown): number {
   return typeof stated === 'number' && stated >= 400 ? stated : 500
 }
 
-function rescue(
-  exchange: Exchange,
-  reply: FastifyReply,
-  fwdStatus: number,
-): string | Buffer | undefined {
+function rescue(exchange: Exchange, reply: FastifyReply, fwdStatus: number): ReplayBody {
   const { before } = exchange.fill!
   const current = currentFields(reply)
   for (const name of Object.keys(current)) {
