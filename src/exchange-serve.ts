@@ -7,7 +7,7 @@ import { watchAnswer } from './exchange-answer.ts'
 import { type Action, decide, readDemands } from './exchange-decide.ts'
 import { refreshInBackground } from './exchange-refresh.ts'
 import { replay, replayCollapsed, replayOnError } from './exchange-replay.ts'
-import { askForValidation, rescueFromThrow } from './exchange-validate.ts'
+import { askForValidation, mayStandIn, rescueFromThrow } from './exchange-validate.ts'
 import { release } from './exchange-store.ts'
 import { followsOtherVariant, normalizeRequest, selectVariant } from './exchange-variants.ts'
 import type { Cached } from './store/cached.ts'
@@ -239,7 +239,7 @@ async function follow(
     return settled(reply, collapse(exchange, reply, handler, undefined))
   }
   const now = cache.tiers.now()
-  if (flight.rescue !== undefined && cached === undefined) {
+  if (flight.rescue !== undefined && cached === undefined && mayStandIn(exchange, flight.rescue)) {
     const body = replayOnError(exchange, reply, flight.rescue, { now, fwdStatus: undefined })
     return answer(reply, body)
   }

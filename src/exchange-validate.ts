@@ -3,11 +3,13 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Exchange, Fill } from './exchange.ts'
 import { currentFields } from './exchange-fields.ts'
 import { replayOnError, validatorsOfCached } from './exchange-replay.ts'
+import { release } from './exchange-store.ts'
 import { fieldsOf } from './http/fields.ts'
 import { handlerFields } from './http/handler-fields.ts'
 import { isNotModified, notModifiedFields, validatorsOf } from './http/conditional.ts'
 import { conditionsFor, freshenedHead, validates, validationRequest } from './http/revalidation.ts'
 import { mayServeOnError } from './http/freshness.ts'
+import type { Cached } from './store/cached.ts'
 
 /**
  * The handler is asked to confirm what is stored: it sees our conditions in place of the client's,
@@ -39,13 +41,13 @@ export function substitute(
   payload: unknown,
 ): { body: string | Buffer | undefined } | undefined {
   const { stale } = exchange
-  const status = payload instanceof Error ? statusOf(payload) : reply.statusCode
+  const status = payload instanceof Error ? errorStatus(reply, payload) : reply.statusCode
   if (status === 304 && exchange.conditions !== undefined) {
     if (!freshen(exchange, reply)) return undefined
     discard(payload)
     return { body: stale!.entry.body }
   }
-  if (status < 500 || !mayRescue(exchange)) return undefined
+  if (status < 500 || !mayStandIn(exchange, exchange.stale)) return undefined
   discard(payload)
   return { body: rescue(exchange, reply, status) }
 }
@@ -85,18 +87,24 @@ function discard(payload: unknown): void {
   } else if (typeof stream?.cancel === 'function') stream.cancel().catch(() => {})
 }
 
-/** RFC 5861 §4. */
-function mayRescue({ stale, cache }: Exchange): boolean {
-  if (stale === undefined || stale.entry.mustRevalidate) return false
-  const now = cache.tiers.now()
+/** RFC 5861 §4. A response without a window stands in for nothing, be it fresh but for an invalidation. */
+export function mayStandIn({ cache: { tiers } }: Exchange, stale: Cached | undefined): boolean {
+  if (stale === undefined) return false
+  const { freshUntil, staleIfErrorUntil, mustRevalidate } = stale.entry
+  if (mustRevalidate || staleIfErrorUntil <= freshUntil) return false
+  const now = tiers.now()
   // What was purged meanwhile stands in for nothing.
-  return mayServeOnError(stale.entry, now) && cache.tiers.stateOf(stale, now) !== undefined
+  return mayServeOnError(stale.entry, now) && tiers.stateOf(stale, now) !== undefined
 }
 
-function statusOf(error: unknown): number {
-  const { statusCode, status } = error as { statusCode?: unknown; status?: unknown }
-  const stated = typeof statusCode === 'number' ? statusCode : status
-  return typeof stated === 'number' && stated >= 400 ? stated : 500
+/** The status that Fastify gives to an error: what the handler has set goes before. */
+function errorStatus({ statusCode }: FastifyReply, error: unknown): number {
+  if (statusCode >= 400) return statusCode
+  const stated = (error ?? {}) as { statusCode?: unknown; status?: unknown }
+  for (const status of [stated.statusCode, stated.status]) {
+    if (typeof status === 'number' && status >= 400 && status <= 599) return status
+  }
+  return 500
 }
 
 function rescue(
@@ -104,15 +112,18 @@ function rescue(
   reply: FastifyReply,
   fwdStatus: number,
 ): string | Buffer | undefined {
-  const { before } = exchange.fill!
+  const { before, answered } = exchange.fill!
   const current = currentFields(reply)
   for (const name of Object.keys(current)) {
     if (before[name] !== current[name]) reply.removeHeader(name)
+    // A stream that has failed has left its fields there.
+    if (answered) reply.raw.removeHeader(name)
   }
   reply.headers(before as Record<string, string>)
+  exchange.fill!.rescued = true
   const { flight } = exchange
   if (flight !== undefined) flight.rescue = exchange.stale
-  exchange.fill!.rescued = true
+  release(exchange, 'overtaken')
   const now = exchange.cache.tiers.now()
   return replayOnError(exchange, reply, exchange.stale!, { now, fwdStatus })
 }
@@ -124,9 +135,9 @@ export function rescueFromThrow(
   handler: () => unknown,
 ): unknown {
   const onThrow = (error: unknown): unknown => {
-    const status = statusOf(error)
+    const status = errorStatus(reply, error)
     restoreRequest(exchange.fill!, reply.request)
-    if (reply.sent || status < 500 || !mayRescue(exchange)) throw error
+    if (reply.sent || status < 500 || !mayStandIn(exchange, exchange.stale)) throw error
     return reply.send(rescue(exchange, reply, status))
   }
   try {
