@@ -8,7 +8,7 @@ import { type Action, decide, readDemands } from './exchange-decide.ts'
 import { refreshInBackground } from './exchange-refresh.ts'
 import { type ReplayBody, replay, replayCollapsed, replayOnError } from './exchange-replay.ts'
 import { askForValidation, mayStandIn, rescueFromThrow } from './exchange-validate.ts'
-import { release } from './exchange-store.ts'
+import { noteRefreshed, release } from './exchange-store.ts'
 import { followsOtherVariant, normalizeRequest, selectVariant } from './exchange-variants.ts'
 import type { Cached } from './store/cached.ts'
 import type { Lookup } from './store/tiered-cache.ts'
@@ -244,7 +244,7 @@ async function follow(
   }
   if (cached !== undefined && (await mayShare(exchange, cached, flight)) && !reply.sent) {
     // What the other request found in a store is a hit for this one too.
-    if (exchange.refresh !== undefined) exchange.refresh.stored = true
+    noteRefreshed(exchange, exchange.key)
     const show = cached.tier === 'handler' ? replayCollapsed : replay
     return answer(reply, show(exchange, reply, cached, cache.tiers.now()))
   }
