@@ -116,7 +116,7 @@ const neighbours: Neighbour[] = [
       }),
     declare: declarePages,
     visits: () => [
-      ...visitsOf(['/text', '/object'], [{}, { origin: 'https://a.example' }, { origin: 'null' }]),
+      ...visitsOf(['/text', '/varied'], [{}, { origin: 'https://a.example' }, { origin: 'null' }]),
       ...preflights('/text', 'https://a.example'),
       ...visitsOf(['/text'], [{ origin: 'https://b.example' }]),
     ],
