@@ -4,7 +4,10 @@ import type { Flight } from './collapser.ts'
 import { EXCHANGE, type Exchange, identify, tellStatus } from './exchange.ts'
 import { watchAnswer } from './exchange-answer.ts'
 import { replay, replayCollapsed } from './exchange-replay.ts'
+import { serializerName } from './exchange-serializer.ts'
 import { release } from './exchange-store.ts'
+import { RESPONSE_KEY } from './exchange-target.ts'
+import { variantKey } from './http/cache-key.ts'
 import type { Cached } from './store/cached.ts'
 import type { Lookup } from './store/tiered-cache.ts'
 
@@ -22,6 +25,7 @@ export function serve(request: FastifyRequest, reply: FastifyReply, handler: Han
   if (exchange === undefined) return handler()
   identify(exchange, request)
   if (exchange.bypass !== undefined) return goAround(exchange, reply, handler)
+  coverHooks(exchange, reply)
   const now = exchange.cache.tiers.now()
   const lookup = exchange.cache.tiers.peek(exchange.key, now, exchange.policy.strict)
   if (lookup?.found !== undefined) {
@@ -31,6 +35,16 @@ export function serve(request: FastifyRequest, reply: FastifyReply, handler: Han
   if (lookup?.stale) exchange.fwd = 'stale'
   if (request.method === 'HEAD') return serveHead(exchange, reply, handler, lookup)
   return collapse(exchange, reply, handler, lookup)
+}
+
+/** What hooks have said of the reply by now, the handler builds on: it is part of the key. */
+function coverHooks(exchange: Exchange, reply: FastifyReply): void {
+  const { statusCode } = reply
+  const type = reply.getHeader('content-type')
+  const serializer = serializerName(reply)
+  if (statusCode === 200 && type === undefined && serializer === undefined) return
+  const values = [String(statusCode), type?.toString(), serializer]
+  exchange.key = RESPONSE_KEY + variantKey(exchange.key, values)
 }
 
 function sendNow(reply: FastifyReply, cached: Cached): undefined {
