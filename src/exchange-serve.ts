@@ -9,7 +9,12 @@ import { refreshInBackground } from './exchange-refresh.ts'
 import { type ReplayBody, replay, replayCollapsed, replayOnError } from './exchange-replay.ts'
 import { askForValidation, mayStandIn, rescueFromThrow } from './exchange-validate.ts'
 import { noteRefreshed, release } from './exchange-store.ts'
-import { followsOtherVariant, normalizeRequest, selectVariant } from './exchange-variants.ts'
+import {
+  coverHooks,
+  followsOtherVariant,
+  normalizeRequest,
+  selectVariant,
+} from './exchange-variants.ts'
 import type { Cached } from './store/cached.ts'
 import type { Lookup } from './store/tiered-cache.ts'
 
@@ -27,6 +32,7 @@ export function serve(request: FastifyRequest, reply: FastifyReply, handler: Han
   if (exchange === undefined) return handler()
   identify(exchange, request)
   if (exchange.bypass !== undefined) return goAround(exchange, reply, handler)
+  coverHooks(exchange, reply)
   readDemands(exchange, request)
   if (exchange.policy.vary.normalizers !== undefined) normalizeRequest(exchange, request)
   const now = exchange.cache.tiers.now()
