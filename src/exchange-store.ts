@@ -4,6 +4,7 @@ import type { Outcome } from './collapser.ts'
 import { type Storable, carriesNonce, judge } from './exchange-judge.ts'
 import type { StreamOutcome } from './exchange-stream.ts'
 import { hasRawFields } from './exchange-fields.ts'
+import { cacheGroupsField, plainTags } from './group-tags.ts'
 import { indexEntry } from './exchange-variants.ts'
 import { type Exchange, NOTES, tellStatus } from './exchange.ts'
 import { type CacheStatus, STORED_MISS, STORED_STALE } from './http/cache-status.ts'
@@ -50,6 +51,11 @@ export function judgeOnWire(
       name === 'cache-status' && upstream !== undefined ? `${String(upstream)}, ${value}` : value,
     ),
   )
+  if (exchange.cache.emitsGroups && judgement.storable !== undefined) {
+    const { tags } = judgement.storable.entry
+    const groups = cacheGroupsField(plainTags(tags), final('cache-groups'))
+    if (groups !== undefined) set('cache-groups', groups)
+  }
   const { clientCacheControl } = exchange.policy
   if (clientCacheControl && judgement.status.stored && final('cache-control') === undefined) {
     set('cache-control', clientCacheControl)
@@ -132,11 +138,12 @@ function keep(exchange: Exchange, { entry, size, variant }: Storable): void {
   const isNew = exchange.fwd === 'uri-miss' || exchange.fwd === 'vary-miss'
   if (entry.epoch !== '') {
     if (variant !== undefined && variant.index !== exchange.variants) {
-      void tiers.store(exchange.primaryKey, indexEntry(variant.index, entry))
+      const index = indexEntry(variant.index, entry)
+      void tiers.store(exchange.primaryKey, index, { isNew: exchange.fwd === 'uri-miss' })
     }
     void tiers.store(variant?.key ?? exchange.key, entry, { size, isNew })
   }
-  if (exchange.refresh !== undefined) exchange.refresh.stored = true
+  noteRefreshed(exchange, variant?.key ?? exchange.key)
   const { flight } = exchange
   if (flight === undefined) return
   if (flight.waiters === undefined) return release(exchange, 'unwaited')
@@ -151,4 +158,11 @@ export function release(exchange: Exchange, outcome: Outcome): void {
   if (flight === undefined) return
   exchange.flight = undefined
   cache.collapser.settle(exchange.flightKey, flight, outcome, cache.tiers.now())
+}
+
+/** A refresh that reached another response than the one it was made for has done nothing for it. */
+export function noteRefreshed({ refresh, primaryKey }: Exchange, key: string): void {
+  if (refresh !== undefined && (refresh.key === key || refresh.key === primaryKey)) {
+    refresh.stored = true
+  }
 }

@@ -1,7 +1,8 @@
-import type { FastifyRequest } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 
 import type { Flight } from './collapser.ts'
 import type { Exchange } from './exchange.ts'
+import { serializerName } from './exchange-serializer.ts'
 import { RESPONSE_KEY } from './exchange-target.ts'
 import { variantKey } from './http/cache-key.ts'
 import { selectingParts, selectingValue } from './http/vary.ts'
@@ -117,4 +118,15 @@ export function normalizeRequest({ policy }: Exchange, request: FastifyRequest):
     if (value === undefined) delete headers[name]
     else headers[name] = value
   }
+}
+
+/** What hooks have said of the reply by now, the handler builds on: it is part of the key. */
+export function coverHooks(exchange: Exchange, reply: FastifyReply): void {
+  const { statusCode } = reply
+  const type = reply.getHeader('content-type')
+  const serializer = serializerName(reply)
+  if (statusCode === 200 && type === undefined && serializer === undefined) return
+  const values = [String(statusCode), type?.toString(), serializer]
+  exchange.key = RESPONSE_KEY + variantKey(exchange.key, values)
+  exchange.primaryKey = exchange.key
 }

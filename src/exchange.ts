@@ -1,11 +1,10 @@
 import type { IncomingHttpHeaders } from 'node:http'
-import { inspect } from 'node:util'
 
 import type { FastifyRequest } from 'fastify'
 
 import type { Flight } from './collapser.ts'
 import type { StreamOutcome } from './exchange-stream.ts'
-import { RESPONSE_KEY, findTarget } from './exchange-target.ts'
+import { RESPONSE_KEY, findTarget, varyValues } from './exchange-target.ts'
 import { variantKey } from './http/cache-key.ts'
 import {
   type CacheStatus,
@@ -16,12 +15,11 @@ import {
 import type { Conditions } from './http/revalidation.ts'
 import { hasOriginCondition } from './http/conditional.ts'
 import type { CacheControl } from './http/directives.ts'
-import { type RequestFields, cookieValue, uncoveredCredential } from './http/credentials.ts'
+import { type RequestFields, uncoveredCredential } from './http/credentials.ts'
 import type { HandlerFields } from './http/handler-fields.ts'
 import type { NotStoredReason } from './http/storability.ts'
 import type { Fields } from './http/fields.ts'
 import { sessionHasData } from './http/session.ts'
-import { selectingValue } from './http/vary.ts'
 import type { KnownTarget } from './key-memo.ts'
 import type { Policy } from './policy.ts'
 import type { ResponseCache } from './response-cache.ts'
@@ -62,6 +60,8 @@ export class Exchange {
   demands: CacheControl | undefined = undefined
   /** A stored response that may not answer as it is; the handler may confirm it, or fail. */
   stale: Cached | undefined = undefined
+  /** That may be served to others while the handler runs. */
+  inWindow = false
   /** What the handler is asked to compare with, in place of the client's own conditions. */
   conditions: Conditions | undefined = undefined
   /** This is no client's request but the background refresh of what is stored. */
@@ -158,7 +158,7 @@ export function openExchange(
   request: FastifyRequest,
 ): Exchange {
   const exchange = new Exchange(cache, policy, cache.tiers.now())
-  exchange.refresh = refreshOf(request.raw)
+  if (cache.revalidator.running > 0) exchange.refresh = refreshOf(request.raw)
   const { method } = request
   if (method !== 'GET' && method !== 'HEAD') {
     exchange.bypass = 'method'
@@ -209,7 +209,7 @@ export function identify(exchange: Exchange, request: FastifyRequest): void {
   if (exchange.bypass !== undefined) return
   const { key } = exchange.target!
   exchange.key = policy.hasVariants
-    ? RESPONSE_KEY + variantKey(key, varyValues(exchange, request, identity))
+    ? RESPONSE_KEY + variantKey(key, varyValues(exchange, request.headers, identity))
     : key
   exchange.primaryKey = exchange.key
 }
@@ -261,32 +261,6 @@ function optionBypass(exchange: Exchange, request: FastifyRequest): string | und
     exchange.cache.trouble.report('bypass', error as Error)
     return 'option-failed'
   }
-}
-
-function varyValues(
-  { policy, sentFields }: Exchange,
-  { headers }: FastifyRequest,
-  identity: string | undefined,
-): (string | undefined)[] {
-  const sent: RequestFields = sentFields ?? headers
-  const { normalizers } = policy.vary
-  const values = policy.vary.headers.map((name) =>
-    normalizers?.has(name)
-      ? selectingValue(name, headers, normalizers)
-      : fieldText(headers[name], sent[name]),
-  )
-  for (const name of policy.vary.cookies) values.push(cookieValue(sent['cookie'], name))
-  if (policy.vary.by !== undefined) values.push(identity)
-  return values
-}
-
-/**
- * A schema may have made a number, a list or null of a field, or have taken it away; what hooks made
- * of the text before is still there. No text of a field has a NUL.
- */
-function fieldText(value: unknown, sent: unknown): string | undefined {
-  if (typeof value === 'string' || (value === undefined && sent === undefined)) return value
-  return `\0${inspect([value, sent], { depth: null, maxArrayLength: null, maxStringLength: null })}`
 }
 
 /** Tells the client, one field after the other. */
