@@ -161,7 +161,21 @@ function notModifiedOf(
 function notModified(reply: FastifyReply, entry: StoredEntry, fields: SentFields): undefined {
   applyHead(reply, entry, fields)
   reply.code(304)
+  if (reply.request.method === 'HEAD') withoutLength(reply.raw)
   return undefined
+}
+
+/** Fastify's HEAD routes say 0 of what has no body, and RFC 9110 §8.6 forbids that in a 304. */
+function withoutLength(raw: FastifyReply['raw']): void {
+  // oxlint-disable-next-line typescript/unbound-method
+  const writeHead = raw.writeHead as (...args: unknown[]) => typeof raw
+  raw.writeHead = function (this: typeof raw, ...args: unknown[]) {
+    const fields = args.at(-1)
+    if (typeof fields === 'object' && fields !== null) {
+      delete (fields as Record<string, unknown>)['content-length']
+    }
+    return writeHead.apply(this, args)
+  }
 }
 
 function wholeOrPart(
@@ -178,13 +192,32 @@ function wholeOrPart(
   const bytes = typeof body === 'string' ? Buffer.from(body) : body
   const part = rangeAnswer(request.method, request.headers, notes.validators, bytes.length)
   if (part === undefined) return body
-  reply.code(part.status).header('content-range', part.contentRange)
-  // As Fastify does with the whole of it.
-  if (typeof body === 'string' && !reply.hasHeader('content-type')) {
-    reply.type('text/plain; charset=utf-8')
+  if (part.status === 416) return unsatisfiable(reply, headers, part.contentRange)
+  if (typeof body === 'string') completeTextType(reply)
+  reply.code(206).header('content-range', part.contentRange)
+  return bytes.subarray(part.start, part.end)
+}
+
+/** A part of a text is sent as bytes, of which Fastify would complete another type. */
+function completeTextType(reply: FastifyReply): void {
+  const type = reply.getHeader('content-type')
+  if (type === undefined) reply.header('content-type', 'text/plain; charset=utf-8')
+  else if (/^[^;]*json/i.test(String(type)) && !/;\s*charset=/i.test(String(type))) {
+    reply.header('content-type', `${String(type)}; charset=utf-8`)
   }
-  if (part.status === 206) return bytes.subarray(part.start, part.end)
-  for (const [name] of headers) if (name.startsWith('content-')) reply.removeHeader(name)
+}
+
+/**
+ * This says nothing of the representation; above all not how long it is fresh, as a cache on the way
+ * to the client might keep it then.
+ */
+function unsatisfiable(
+  reply: FastifyReply,
+  headers: StoredEntry['headers'],
+  contentRange: string,
+): string {
+  for (const [name] of headers) if (name !== 'vary') reply.removeHeader(name)
+  reply.removeHeader('cache-control').code(416).header('content-range', contentRange)
   return ''
 }
 

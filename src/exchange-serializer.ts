@@ -29,6 +29,8 @@ export function addEntityTag(reply: FastifyReply, body: string | Uint8Array | un
     const value = reply.getHeader(name)
     return value === undefined ? undefined : String(value)
   })
+  // The type that Fastify completes depends on this.
+  parts[0] ??= typeof body
   reply.header('etag', makeEntityTag(body, parts))
 }
 

@@ -27,9 +27,16 @@ export function selectVariant(
   const { varies: names, body, keepUntil } = lookup.found.entry
   if (names === undefined || exchange.key !== exchange.primaryKey) return false
   const marks = typeof body === 'string' ? body : ''
-  exchange.variants = { names, marks, keepUntil: lookup.state === 'fresh' ? keepUntil : 0 }
-  exchange.key = keyOfVariant(exchange, request, names)
+  const index = { names, marks, keepUntil: lookup.state === 'fresh' ? keepUntil : 0 }
+  goOnWith(exchange, index, keyOfVariant(exchange, request, names))
   return true
+}
+
+function goOnWith(exchange: Exchange, index: VariantIndex, key: string): void {
+  exchange.variants = index
+  exchange.key = key
+  // Until something is found under it; those who wait for another never look.
+  exchange.fwd = 'vary-miss'
 }
 
 export function keyOfVariant(
@@ -95,8 +102,7 @@ export function followsOtherVariant(
   if (names === undefined) return false
   const key = keyOfVariant(exchange, request, names)
   if (cached !== undefined && key === cached.variant!.key) return false
-  exchange.variants = flight.variants ?? { names, marks: '', keepUntil: 0 }
-  exchange.key = key
+  goOnWith(exchange, flight.variants ?? { names, marks: '', keepUntil: 0 }, key)
   return true
 }
 
