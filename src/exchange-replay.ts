@@ -1,3 +1,5 @@
+import { Readable } from 'node:stream'
+
 import type { FastifyReply } from 'fastify'
 
 import type { Exchange } from './exchange.ts'
@@ -15,7 +17,8 @@ import { isRangeable, rangeAnswer } from './http/range.ts'
 import type { Cached } from './store/cached.ts'
 import type { StoredEntry } from './stored-response.ts'
 
-type Body = StoredEntry['body']
+/** What is to be sent. */
+export type ReplayBody = StoredEntry['body'] | Readable
 type SentFields = Record<string, string | string[]>
 
 /** The fields of a stored response as they are for a while: until age or ttl is another number. */
@@ -74,7 +77,12 @@ export function validatorsOfCached({ entry, notes }: Cached): Validators | null 
  * and plugins have set for it, the status, the age; 304 or a part, if that is what was asked for.
  * Returns the body, which is left to the caller to send.
  */
-export function replay(exchange: Exchange, reply: FastifyReply, cached: Cached, now: number): Body {
+export function replay(
+  exchange: Exchange,
+  reply: FastifyReply,
+  cached: Cached,
+  now: number,
+): ReplayBody {
   const known = rendered(exchange, cached, now)
   exchange.cache.memo.add(exchange.target!)
   exchange.conclude(known.status)
@@ -84,7 +92,7 @@ export function replay(exchange: Exchange, reply: FastifyReply, cached: Cached, 
     return notModified(reply, cached.entry, known.notModified)
   }
   applyHead(reply, cached.entry, known.fields)
-  return wholeOrPart(exchange, reply, cached)
+  return asTyped(reply, wholeOrPart(exchange, reply, cached))
 }
 
 /** The same for a request that waited for another's handler run (RFC 9211 §2.6). */
@@ -93,7 +101,7 @@ export function replayCollapsed(
   reply: FastifyReply,
   cached: Cached,
   now: number,
-): Body {
+): ReplayBody {
   const status = exchange.conclude({ hit: false, fwd: exchange.fwd, collapsed: true })
   return replayWith(exchange, reply, cached, { status, now })
 }
@@ -104,7 +112,7 @@ export function replayOnError(
   reply: FastifyReply,
   cached: Cached,
   { now, fwdStatus }: { now: number; fwdStatus: number | undefined },
-): Body {
+): ReplayBody {
   const status = exchange.conclude({
     hit: false,
     fwd: 'stale',
@@ -119,7 +127,7 @@ function replayWith(
   reply: FastifyReply,
   cached: Cached,
   { status, now }: { status: CacheStatus; now: number },
-): Body {
+): ReplayBody {
   const validators = validatorsOfCached(cached)
   if (validators !== null && isNotModified(reply.request.headers, validators)) {
     return notModified(reply, cached.entry, notModifiedOf(exchange, cached, status, now))
@@ -127,7 +135,7 @@ function replayWith(
   const fields = storedFields(exchange, cached.entry.headers)
   addOwnFields(exchange, fields, status, currentAge(cached.entry, now))
   applyHead(reply, cached.entry, fields)
-  return wholeOrPart(exchange, reply, cached)
+  return asTyped(reply, wholeOrPart(exchange, reply, cached))
 }
 
 function notModifiedOf(
@@ -147,7 +155,11 @@ function notModified(reply: FastifyReply, entry: StoredEntry, fields: SentFields
   return undefined
 }
 
-function wholeOrPart(exchange: Exchange, reply: FastifyReply, { entry, notes }: Cached): Body {
+function wholeOrPart(
+  exchange: Exchange,
+  reply: FastifyReply,
+  { entry, notes }: Cached,
+): StoredEntry['body'] {
   const { body, headers } = entry
   if (!exchange.policy.http.ranges || !notes.validators || body === undefined) return body
   const { request } = reply
@@ -158,9 +170,24 @@ function wholeOrPart(exchange: Exchange, reply: FastifyReply, { entry, notes }: 
   const part = rangeAnswer(request.method, request.headers, notes.validators, bytes.length)
   if (part === undefined) return body
   reply.code(part.status).header('content-range', part.contentRange)
+  // As Fastify does with the whole of it.
+  if (typeof body === 'string' && !reply.hasHeader('content-type')) {
+    reply.type('text/plain; charset=utf-8')
+  }
   if (part.status === 206) return bytes.subarray(part.start, part.end)
   for (const [name] of headers) if (name.startsWith('content-')) reply.removeHeader(name)
   return ''
+}
+
+/**
+ * Fastify gives bytes a type where they have none. Those of a stream that had none go as a stream,
+ * to which it gives nothing: RFC 9110 §8.3 leaves it to the client to look at them.
+ */
+export function asTyped(reply: FastifyReply, body: ReplayBody): ReplayBody {
+  if (!Buffer.isBuffer(body) || reply.hasHeader('content-type')) return body
+  if (body.length === 0) return undefined
+  reply.header('content-length', body.length)
+  return Readable.from([body])
 }
 
 function applyHead(reply: FastifyReply, entry: StoredEntry, fields: SentFields): void {

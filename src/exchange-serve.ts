@@ -6,13 +6,12 @@ import { EXCHANGE, type Exchange, identify, tellStatus } from './exchange.ts'
 import { watchAnswer } from './exchange-answer.ts'
 import { type Action, decide, readDemands } from './exchange-decide.ts'
 import { refreshInBackground } from './exchange-refresh.ts'
-import { replay, replayCollapsed, replayOnError } from './exchange-replay.ts'
+import { type ReplayBody, replay, replayCollapsed, replayOnError } from './exchange-replay.ts'
 import { askForValidation, mayStandIn, rescueFromThrow } from './exchange-validate.ts'
 import { release } from './exchange-store.ts'
 import { followsOtherVariant, normalizeRequest, selectVariant } from './exchange-variants.ts'
 import type { Cached } from './store/cached.ts'
 import type { Lookup } from './store/tiered-cache.ts'
-import type { StoredEntry } from './stored-response.ts'
 
 /** The route's own handler, bound to its request and reply. */
 type Handler = () => unknown
@@ -89,7 +88,7 @@ function act(
 }
 
 /** What a handler returns that has this body to send; without one it has to send by itself. */
-function answer(reply: FastifyReply, body: StoredEntry['body']): unknown {
+function answer(reply: FastifyReply, body: ReplayBody): unknown {
   return body === undefined ? reply.send() : body
 }
 
@@ -245,6 +244,7 @@ async function follow(
   }
   if (cached !== undefined && (await mayShare(exchange, cached, flight)) && !reply.sent) {
     // What the other request found in a store is a hit for this one too.
+    if (exchange.refresh !== undefined) exchange.refresh.stored = true
     const show = cached.tier === 'handler' ? replayCollapsed : replay
     return answer(reply, show(exchange, reply, cached, cache.tiers.now()))
   }

@@ -2,7 +2,8 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 
 import type { Exchange, Fill } from './exchange.ts'
 import { currentFields } from './exchange-fields.ts'
-import { replayOnError, validatorsOfCached } from './exchange-replay.ts'
+import { type ReplayBody, replayOnError, validatorsOfCached } from './exchange-replay.ts'
+import { UnusableValidationError } from './errors.ts'
 import { release } from './exchange-store.ts'
 import { fieldsOf } from './http/fields.ts'
 import { handlerFields } from './http/handler-fields.ts'
@@ -22,13 +23,16 @@ export function askForValidation(exchange: Exchange, request: FastifyRequest): v
   const { raw } = request
   exchange.conditions = conditions
   exchange.fill!.ownRequestFields = raw.headers
-  raw.headers = validationRequest(raw.headers, conditions)
+  // HTTP/2 has no setter for it.
+  const value = validationRequest(raw.headers, conditions)
+  Object.defineProperty(raw, 'headers', { value, configurable: true, writable: true })
 }
 
 /** Hooks that look at the answer see the request as it came. */
 export function restoreRequest(fill: Fill, { raw }: FastifyRequest): void {
   if (fill.ownRequestFields === undefined) return
-  raw.headers = fill.ownRequestFields
+  const value = fill.ownRequestFields
+  Object.defineProperty(raw, 'headers', { value, configurable: true, writable: true })
 }
 
 /**
@@ -39,17 +43,20 @@ export function substitute(
   exchange: Exchange,
   reply: FastifyReply,
   payload: unknown,
-): { body: string | Buffer | undefined } | undefined {
+): { payload: unknown } | undefined {
   const { stale } = exchange
   const status = payload instanceof Error ? errorStatus(reply, payload) : reply.statusCode
   if (status === 304 && exchange.conditions !== undefined) {
-    if (!freshen(exchange, reply)) return undefined
     discard(payload)
-    return { body: stale!.entry.body }
+    if (freshen(exchange, reply)) return { payload: stale!.entry.body }
+    // It confirms something that is not stored here, and the client has asked no such question.
+    if (!mayStandIn(exchange, exchange.stale)) return { payload: new UnusableValidationError() }
+    return { payload: rescue(exchange, reply, status) }
   }
   if (status < 500 || !mayStandIn(exchange, exchange.stale)) return undefined
   discard(payload)
-  return { body: rescue(exchange, reply, status) }
+  if (payload instanceof Error) exchange.cache.trouble.report('handler', payload)
+  return { payload: rescue(exchange, reply, status) }
 }
 
 /**
@@ -107,11 +114,7 @@ function errorStatus({ statusCode }: FastifyReply, error: unknown): number {
   return 500
 }
 
-function rescue(
-  exchange: Exchange,
-  reply: FastifyReply,
-  fwdStatus: number,
-): string | Buffer | undefined {
+function rescue(exchange: Exchange, reply: FastifyReply, fwdStatus: number): ReplayBody {
   const { before, answered } = exchange.fill!
   const current = currentFields(reply)
   for (const name of Object.keys(current)) {
@@ -138,6 +141,7 @@ export function rescueFromThrow(
     const status = errorStatus(reply, error)
     restoreRequest(exchange.fill!, reply.request)
     if (reply.sent || status < 500 || !mayStandIn(exchange, exchange.stale)) throw error
+    exchange.cache.trouble.report('handler', error as Error)
     return reply.send(rescue(exchange, reply, status))
   }
   try {

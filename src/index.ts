@@ -46,6 +46,8 @@ export {
   InvalidArgumentError,
   InvalidOptionError,
   InvalidationPendingError,
+  OnlyIfCachedError,
+  UnusableValidationError,
 } from './errors.ts'
 export type { CacheStatus, ForwardReason } from './http/cache-status.ts'
 export type { Conditions } from './http/revalidation.ts'
@@ -53,6 +55,7 @@ export type { NotStoredReason } from './http/storability.ts'
 export type { ResponseCacheOptions } from './options.ts'
 export type { NormalizeOptions } from './options-http.ts'
 export type { CacheRequest, RouteCacheOptions, VaryOptions } from './options-route.ts'
+export { isRefresh } from './refresh-request.ts'
 export type { Stats } from './stats.ts'
 export type { RouteStats } from './telemetry.ts'
 export type { ValueOptions } from './value-cache.ts'

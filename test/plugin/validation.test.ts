@@ -7,7 +7,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 
 import { assertStatus, statusOf } from '../support/assert-status.ts'
 import { onEachTier, overRedis } from '../support/tiers.ts'
-import { type Scene, type SceneOptions, startScene } from './stale.ts'
+import { type Answering, type Scene, startScene } from './stale.ts'
 
 const DATE = 'Tue, 14 Nov 2023 10:00:00 GMT'
 
@@ -20,7 +20,7 @@ interface Page {
 }
 
 /** A handler that answers conditional requests, as a static file or an upstream does. */
-function conditional(page: Page): SceneOptions['answer'] {
+function conditional(page: Page): Answering {
   return (run, request: FastifyRequest, reply: FastifyReply) => {
     const { headers } = request
     const [none, since] = [headers['if-none-match'], headers['if-modified-since']]
@@ -113,7 +113,7 @@ onEachTier('what was confirmed keeps its tags, which came with the response', as
         reply.cacheTags('own')
         return reply.header('etag', '"a"').send({ id: '7' })
       }
-      return conditional(page)!(run, request, reply)
+      return conditional(page)(run, request, reply)
     },
   })
   for (const tag of ['id:7', 'own']) {
