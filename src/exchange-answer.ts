@@ -7,6 +7,7 @@ import { mayStoreStatus } from './exchange-judge.ts'
 import { watchIgnored } from './exchange-ignored.ts'
 import { addEntityTag, captureBody, listenToOwnSerializer } from './exchange-serializer.ts'
 import { type HeadFields, judgeOnWire, settleOnWire, withoutEntry } from './exchange-store.ts'
+import { targetTags } from './exchange-target.ts'
 import {
   type StreamPayload,
   agreesWithLength,
@@ -223,10 +224,16 @@ function lifetime(
 }
 
 function optionTags(
-  { policy }: Exchange,
+  { policy, fill, stale, target }: Exchange,
   reply: FastifyReply,
   payload: unknown,
 ): readonly string[] {
+  if (fill!.fwdStatus === 304) {
+    // The handler has not made what the tags were taken from, and what is confirmed keeps its own.
+    const ofTarget = targetTags(target!)
+    const own = stale!.entry.tags.filter((tag) => !ofTarget.includes(tag))
+    return [...new Set([...policy.encodedTags, ...own])]
+  }
   if (typeof policy.tags !== 'function') return policy.encodedTags
   const computed: unknown = syncResult('tags', policy.tags(reply.request, reply, payload))
   if (!Array.isArray(computed)) failOption('tags', 'did not return a list')

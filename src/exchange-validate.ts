@@ -6,8 +6,15 @@ import { type ReplayBody, replayOnError, validatorsOfCached } from './exchange-r
 import { UnusableValidationError } from './errors.ts'
 import { release } from './exchange-store.ts'
 import { fieldsOf } from './http/fields.ts'
-import { handlerFields } from './http/handler-fields.ts'
-import { isNotModified, notModifiedFields, validatorsOf } from './http/conditional.ts'
+import { weakMatch } from './http/entity-tag.ts'
+import { type HandlerFields, handlerFields } from './http/handler-fields.ts'
+import {
+  type Validators,
+  entityTagIn,
+  isNotModified,
+  notModifiedFields,
+  validatorsOf,
+} from './http/conditional.ts'
 import { conditionsFor, freshenedHead, validates, validationRequest } from './http/revalidation.ts'
 import { mayServeOnError } from './http/freshness.ts'
 import type { Cached } from './store/cached.ts'
@@ -20,19 +27,26 @@ export function askForValidation(exchange: Exchange, request: FastifyRequest): v
   const validators = validatorsOfCached(exchange.stale!)
   const conditions = validators === null ? undefined : conditionsFor(validators)
   if (conditions === undefined) return
-  const { raw } = request
+  const { raw, headers } = request
+  const fill = exchange.fill!
   exchange.conditions = conditions
-  exchange.fill!.ownRequestFields = raw.headers
+  fill.ownRequestFields = raw.headers
+  if (headers !== raw.headers) {
+    // What a validator has made of the fields goes before those of the raw request.
+    fill.ownMadeFields = headers
+    request.headers = validationRequest(headers, conditions)
+  }
   // HTTP/2 has no setter for it.
   const value = validationRequest(raw.headers, conditions)
   Object.defineProperty(raw, 'headers', { value, configurable: true, writable: true })
 }
 
 /** Hooks that look at the answer see the request as it came. */
-export function restoreRequest(fill: Fill, { raw }: FastifyRequest): void {
+export function restoreRequest(fill: Fill, request: FastifyRequest): void {
   if (fill.ownRequestFields === undefined) return
+  if (fill.ownMadeFields !== undefined) request.headers = fill.ownMadeFields
   const value = fill.ownRequestFields
-  Object.defineProperty(raw, 'headers', { value, configurable: true, writable: true })
+  Object.defineProperty(request.raw, 'headers', { value, configurable: true, writable: true })
 }
 
 /**
@@ -50,8 +64,10 @@ export function substitute(
     discard(payload)
     if (freshen(exchange, reply)) return { payload: stale!.entry.body }
     // It confirms something that is not stored here, and the client has asked no such question.
-    if (!mayStandIn(exchange, stale)) return { payload: new UnusableValidationError() }
-    return { payload: rescue(exchange, reply, status) }
+    if (mayStandIn(exchange, exchange.stale)) return { payload: rescue(exchange, reply, status) }
+    forget(exchange)
+    takeBack(exchange, reply)
+    return { payload: new UnusableValidationError() }
   }
   if (status < 500 || !mayStandIn(exchange, exchange.stale)) return undefined
   discard(payload)
@@ -68,10 +84,12 @@ function freshen(exchange: Exchange, reply: FastifyReply): boolean {
   const { before } = exchange.fill!
   const current = currentFields(reply)
   const update = handlerFields(before, current, exchange.policy.http.replayed)
-  if (update === undefined || !validates(update.set, validatorsOfCached(exchange.stale!)!)) {
-    return false
-  }
-  const { headers, removed } = freshenedHead(entry, update)
+  const validators = validatorsOfCached(exchange.stale!)!
+  const confirms = update !== undefined && validates(update.set, validators)
+  if (!confirms && (update === undefined || !matchesWeakly(update.set, validators))) return false
+  // RFC 9111 §4.3.4: a strong tag in a 304 must not update what has a weak one; it may be used.
+  if (!confirms) exchange.fill!.failure = 'status'
+  const { headers, removed } = confirms ? freshenedHead(entry, update) : entry
   for (const name of Object.keys(current)) {
     if (name !== 'set-cookie' && before[name] !== current[name]) reply.removeHeader(name)
   }
@@ -79,6 +97,18 @@ function freshen(exchange: Exchange, reply: FastifyReply): boolean {
   for (const name of removed) reply.removeHeader(name)
   exchange.fill!.fwdStatus = 304
   return true
+}
+
+/** If-None-Match compares weakly: servers that weaken the tag of what they compress rely on it. */
+function matchesWeakly(update: HandlerFields['set'], { etag: stored }: Validators): boolean {
+  const etag = entityTagIn(update)
+  return etag !== undefined && stored !== undefined && weakMatch(etag, stored)
+}
+
+/** The next request is not asked about it again. */
+function forget({ cache: { tiers }, key }: Exchange): void {
+  tiers.memory?.delete(key)
+  void tiers.redis?.delete(key)
 }
 
 /** A stream that nobody reads holds its source open. */
@@ -116,8 +146,9 @@ function errorStatus({ statusCode }: FastifyReply, error: unknown): number {
   return 500
 }
 
-function rescue(exchange: Exchange, reply: FastifyReply, fwdStatus: number): ReplayBody {
-  const { before, answered } = exchange.fill!
+/** The header section as it was before the handler. */
+function takeBack({ fill }: Exchange, reply: FastifyReply): void {
+  const { before, answered } = fill!
   const current = currentFields(reply)
   for (const name of Object.keys(current)) {
     if (before[name] !== current[name]) reply.removeHeader(name)
@@ -125,6 +156,10 @@ function rescue(exchange: Exchange, reply: FastifyReply, fwdStatus: number): Rep
     if (answered) reply.raw.removeHeader(name)
   }
   reply.headers(before as Record<string, string>)
+}
+
+function rescue(exchange: Exchange, reply: FastifyReply, fwdStatus: number): ReplayBody {
+  takeBack(exchange, reply)
   exchange.fill!.rescued = true
   const { flight } = exchange
   if (flight !== undefined) flight.rescue = exchange.stale

@@ -60,8 +60,6 @@ export class Exchange {
   demands: CacheControl | undefined = undefined
   /** A stored response that may not answer as it is; the handler may confirm it, or fail. */
   stale: Cached | undefined = undefined
-  /** That may be served to others while the handler runs. */
-  inWindow = false
   /** What the handler is asked to compare with, in place of the client's own conditions. */
   conditions: Conditions | undefined = undefined
   /** This is no client's request but the background refresh of what is stored. */
@@ -102,7 +100,6 @@ export class Fill {
   readonly knownVersion: number
   /** The header section when the handler started: what hooks and plugins had made of it. */
   readonly before: Fields
-  /** When the handler was asked, in epoch milliseconds. */
   startedAt = 0
   failure: NotStoredReason | undefined = undefined
   /** The handler has answered, before any hook saw it; until then all below says nothing. */
@@ -115,8 +112,9 @@ export class Fill {
   body: string | Uint8Array | undefined = undefined
   /** The body flows to the client still; what becomes of it is told later. */
   flow: Flow | undefined = undefined
-  /** The fields of the request as they came, while the handler sees others. */
+  /** Fields of the request as they came and as a schema made them, while the handler sees others. */
   ownRequestFields: IncomingHttpHeaders | undefined = undefined
+  ownMadeFields: IncomingHttpHeaders | undefined = undefined
   /** The handler's own status, where another is made of it. */
   fwdStatus: number | undefined = undefined
   /** A stored response takes the place of what the handler said. */
