@@ -42,3 +42,10 @@ export const OnlyIfCachedError: Constructor = createError(
   'Nothing that may be used is stored, and the request asks for nothing else.',
   504,
 )
+
+/** The handler answered 304 to a question about a stored response, and named another one. */
+export const UnusableValidationError: Constructor = createError(
+  'FST_RESPONSE_CACHE_UNUSABLE_VALIDATION',
+  'The 304 of the handler is about something that is not stored.',
+  502,
+)

@@ -63,8 +63,8 @@ function watchedSend(this: FastifyReply, payload?: unknown): FastifyReply {
   if (fill.ownRequestFields !== undefined) restoreRequest(fill, this.request)
   if (exchange.stale !== undefined && !fill.answered) {
     const stored = substitute(exchange, this, payload)
-    if (fill.rescued) return send.call(this, stored!.body)
-    if (stored !== undefined) payload = stored.body
+    if (stored !== undefined) payload = stored.payload
+    if (fill.rescued) return send.call(this, payload)
   }
   if (fill.answered || payload instanceof Error) fill.failure ??= 'error'
   else payload = captureAnswer(exchange, fill, this, payload)

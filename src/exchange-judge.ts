@@ -106,12 +106,18 @@ function complete(
   if (bodyBytes(fill.body) > exchange.policy.maxBytes) return 'too-big'
   const tags = allTags(exchange, fill, notes)
   if (tags === undefined) return 'too-many-tags'
-  const { withheld } = life
+  const { withheld, lifetimes } = life
+  // Field by field: spreading would cost more than all the rest.
   const entry: StoredEntry = {
     epoch: fill.fence.epoch,
     seq: fill.fence.seq,
     tags,
-    ...life.lifetimes,
+    storedAt: lifetimes.storedAt,
+    freshUntil: lifetimes.freshUntil,
+    staleWhileRevalidateUntil: lifetimes.staleWhileRevalidateUntil,
+    staleIfErrorUntil: lifetimes.staleIfErrorUntil,
+    keepUntil: lifetimes.keepUntil,
+    mustRevalidate: lifetimes.mustRevalidate,
     status: fill.status,
     headers: withheld.length === 0 ? headers : headers.filter(([name]) => !withheld.includes(name)),
     removed: fill.fields!.removed,
@@ -125,7 +131,7 @@ function complete(
   if (log.version !== fill.knownVersion && !log.allows(entry)) return 'invalidated'
   if (names.length === 0) return { entry, size, variant: undefined }
   const key = keyOfVariant(exchange, reply.request, names)
-  const index = indexWith(exchange.variants, names, key)
+  const index = indexWith(exchange.variants, names, key, entry.keepUntil)
   return index === undefined ? 'too-many-variants' : { entry, size, variant: { key, index } }
 }
 

@@ -44,7 +44,8 @@ export function lifetimesOf(
   }
   if (ttl === undefined || ttl <= 0) return 'ttl'
   // The route's lifetime is for this cache; an s-maxage in the answer is for those further on.
-  const directives = { ...parseCacheControl(final('cache-control')), sMaxage: undefined }
+  const stated = parseCacheControl(final('cache-control'))
+  const directives = stated.sMaxage === undefined ? stated : { ...stated, sMaxage: undefined }
   const freshness = freshnessOf(directives, ttl, now, rules)
   return { lifetimes: kept(exchange, freshness, now), withheld: NONE }
 }
@@ -54,16 +55,24 @@ const MIN_KEPT_MS = 5 * 60_000
 const MAX_KEPT_MS = 24 * 3_600_000
 
 function kept({ fill }: Exchange, freshness: StoredFreshness, now: number): Lifetimes {
-  const { freshUntil, staleWhileRevalidateUntil, staleIfErrorUntil } = freshness
+  const { storedAt, freshUntil, mustRevalidate } = freshness
+  const { staleWhileRevalidateUntil, staleIfErrorUntil } = freshness
   let keepUntil = Math.max(freshUntil, staleWhileRevalidateUntil, staleIfErrorUntil)
   const { set } = fill!.fields!
   if (set.some(([name]) => name === 'etag' || name === 'last-modified')) {
     const validators = validatorsOf(fill!.status, set, now)
     if (validators !== undefined && conditionsFor(validators) !== undefined) {
-      const lifetime = freshUntil - freshness.storedAt
+      const lifetime = freshUntil - storedAt
       const more = Math.min(Math.max(lifetime, MIN_KEPT_MS), MAX_KEPT_MS)
       keepUntil = Math.max(keepUntil, Math.max(freshUntil, now) + more)
     }
   }
-  return { ...freshness, keepUntil }
+  return {
+    storedAt,
+    freshUntil,
+    staleWhileRevalidateUntil,
+    staleIfErrorUntil,
+    keepUntil,
+    mustRevalidate,
+  }
 }

@@ -16,7 +16,13 @@ export function refreshInBackground(exchange: Exchange, request: FastifyRequest)
   }
   // The same question without anything that is not part of the key.
   const headers = new Set([...policy.keyedFields, ...(variants?.names ?? [])])
-  const source = refreshRequestOf(request, { headers, cookies: NO_NAMES })
+  const { originalUrl, host, protocol, ips, raw } = request
+  // As they came: a schema has made something else of them, and will again.
+  const fields = exchange.sentFields ?? raw.headers
+  const source = refreshRequestOf(
+    { originalUrl, host, protocol, ips, raw: { headers: fields, socket: raw.socket } },
+    { headers, cookies: NO_NAMES },
+  )
   cache.revalidator.refresh(key, source, { key })
   return true
 }

@@ -238,6 +238,7 @@ async function follow(
   }
   if (cached !== undefined && (await mayShare(exchange, cached, flight)) && !reply.sent) {
     // What the other request found in a store is a hit for this one too.
+    if (exchange.refresh !== undefined) exchange.refresh.stored = true
     const show = cached.tier === 'handler' ? replayCollapsed : replay
     return answer(reply, show(exchange, reply, cached, cache.tiers.now()))
   }

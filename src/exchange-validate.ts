@@ -3,6 +3,8 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Exchange, Fill } from './exchange.ts'
 import { currentFields } from './exchange-fields.ts'
 import { type ReplayBody, replayOnError, validatorsOfCached } from './exchange-replay.ts'
+import { UnusableValidationError } from './errors.ts'
+import { release } from './exchange-store.ts'
 import { fieldsOf } from './http/fields.ts'
 import { handlerFields } from './http/handler-fields.ts'
 import { isNotModified, notModifiedFields, validatorsOf } from './http/conditional.ts'
@@ -20,13 +22,16 @@ export function askForValidation(exchange: Exchange, request: FastifyRequest): v
   const { raw } = request
   exchange.conditions = conditions
   exchange.fill!.ownRequestFields = raw.headers
-  raw.headers = validationRequest(raw.headers, conditions)
+  // HTTP/2 has no setter for it.
+  const value = validationRequest(raw.headers, conditions)
+  Object.defineProperty(raw, 'headers', { value, configurable: true, writable: true })
 }
 
 /** Hooks that look at the answer see the request as it came. */
 export function restoreRequest(fill: Fill, { raw }: FastifyRequest): void {
   if (fill.ownRequestFields === undefined) return
-  raw.headers = fill.ownRequestFields
+  const value = fill.ownRequestFields
+  Object.defineProperty(raw, 'headers', { value, configurable: true, writable: true })
 }
 
 /**
@@ -37,17 +42,20 @@ export function substitute(
   exchange: Exchange,
   reply: FastifyReply,
   payload: unknown,
-): { body: ReplayBody } | undefined {
+): { payload: unknown } | undefined {
   const { stale } = exchange
   const status = payload instanceof Error ? statusOf(payload) : reply.statusCode
   if (status === 304 && exchange.conditions !== undefined) {
-    if (!freshen(exchange, reply)) return undefined
     discard(payload)
-    return { body: stale!.entry.body }
+    if (freshen(exchange, reply)) return { payload: stale!.entry.body }
+    // It confirms something that is not stored here, and the client has asked no such question.
+    if (!mayRescue(exchange)) return { payload: new UnusableValidationError() }
+    return { payload: rescue(exchange, reply, status) }
   }
   if (status < 500 || !mayRescue(exchange)) return undefined
   discard(payload)
-  return { body: rescue(exchange, reply, status) }
+  if (payload instanceof Error) exchange.cache.trouble.report('handler', payload)
+  return { payload: rescue(exchange, reply, status) }
 }
 
 /**
@@ -108,6 +116,7 @@ function rescue(exchange: Exchange, reply: FastifyReply, fwdStatus: number): Rep
   reply.headers(before as Record<string, string>)
   const { flight } = exchange
   if (flight !== undefined) flight.rescue = exchange.stale
+  release(exchange, 'overtaken')
   exchange.fill!.rescued = true
   const now = exchange.cache.tiers.now()
   return replayOnError(exchange, reply, exchange.stale!, { now, fwdStatus })
@@ -123,6 +132,7 @@ export function rescueFromThrow(
     const status = statusOf(error)
     restoreRequest(exchange.fill!, reply.request)
     if (reply.sent || status < 500 || !mayRescue(exchange)) throw error
+    exchange.cache.trouble.report('handler', error as Error)
     return reply.send(rescue(exchange, reply, status))
   }
   try {

@@ -13,49 +13,66 @@ import { type StoredEntry, type VariantIndex, plainLifetimes } from './stored-re
 const MAX_VARIANTS = 200
 const MARK_LENGTH = 8
 
-/** A lookup under the primary key found the index of variants: from here on the key is a variant's. */
+/**
+ * A lookup under the primary key found the index of variants: from here on the key is a variant's.
+ * An invalidation does not make the index wrong: each variant is put to the test by itself.
+ */
 export function selectVariant(
   exchange: Exchange,
   request: FastifyRequest,
   lookup: Lookup | undefined,
 ): boolean {
-  if (lookup?.found === undefined || lookup.state !== 'fresh') return false
-  const { varies: names, body } = lookup.found.entry
+  if (lookup?.found === undefined) return false
+  const { varies: names, body, keepUntil } = lookup.found.entry
   if (names === undefined || exchange.key !== exchange.primaryKey) return false
-  exchange.variants = { names, marks: typeof body === 'string' ? body : '' }
+  const marks = typeof body === 'string' ? body : ''
+  exchange.variants = { names, marks, keepUntil: lookup.state === 'fresh' ? keepUntil : 0 }
   exchange.key = keyOfVariant(exchange, request, names)
   return true
 }
 
 export function keyOfVariant(
-  { primaryKey, policy }: Exchange,
+  { primaryKey, policy, sentFields }: Exchange,
   request: FastifyRequest,
   names: readonly string[],
 ): string {
-  const parts = selectingParts(names, request.headers, policy.vary.normalizers)
+  const { normalizers } = policy.vary
+  const parts = selectingParts(names, request.headers, normalizers)
+  // Hooks have seen what a schema took away afterwards.
+  if (sentFields) parts.push(...selectingParts(names, sentFields, normalizers))
   return RESPONSE_KEY + variantKey(primaryKey, parts)
 }
 
-/** The index after a variant with this key was stored; undefined when there are too many. */
+/**
+ * The index after a variant with this key was stored, as long as that is to be kept; undefined when
+ * there are too many.
+ */
 export function indexWith(
   known: VariantIndex | undefined,
   names: readonly string[],
   key: string,
+  keepUntil: number,
 ): VariantIndex | undefined {
   const mark = key.slice(-MARK_LENGTH)
   // With other names all keys are others.
   const marks = known?.names === names ? known.marks : ''
   for (let at = 0; at < marks.length; at += MARK_LENGTH) {
-    if (marks.startsWith(mark, at)) return known
+    if (!marks.startsWith(mark, at)) continue
+    // One that lives on counts those anew that are stored from now on: the others may be gone.
+    return known!.keepUntil >= keepUntil ? known : { names, marks: mark, keepUntil }
   }
-  return marks.length >= MAX_VARIANTS * MARK_LENGTH ? undefined : { names, marks: marks + mark }
+  if (marks.length >= MAX_VARIANTS * MARK_LENGTH) return undefined
+  return { names, marks: marks + mark, keepUntil: Math.max(keepUntil, known?.keepUntil ?? 0) }
 }
 
 /** The index as an entry in place of a response; as valid as the variant that it was made for. */
-export function indexEntry({ names, marks }: VariantIndex, variant: StoredEntry): StoredEntry {
+export function indexEntry(
+  { names, marks, keepUntil }: VariantIndex,
+  variant: StoredEntry,
+): StoredEntry {
   return {
     ...variant,
-    ...plainLifetimes(variant.storedAt, variant.keepUntil),
+    ...plainLifetimes(variant.storedAt, keepUntil),
     headers: [],
     removed: [],
     varies: names,
@@ -77,7 +94,7 @@ export function followsOtherVariant(
   if (names === undefined) return false
   const key = keyOfVariant(exchange, request, names)
   if (cached !== undefined && key === cached.variant!.key) return false
-  exchange.variants = { names, marks: flight.variants?.marks ?? '' }
+  exchange.variants = flight.variants ?? { names, marks: '', keepUntil: 0 }
   exchange.key = key
   return true
 }
@@ -88,7 +105,8 @@ export function normalizeRequest({ policy }: Exchange, request: FastifyRequest):
   if (normalizers === undefined) return
   const { headers } = request.raw
   for (const name of normalizers.keys()) {
-    if (headers[name] === undefined) continue
+    // What a schema has made something else of is as it is in the key.
+    if (typeof headers[name] !== 'string') continue
     const value = selectingValue(name, headers, normalizers)
     if (value === undefined) delete headers[name]
     else headers[name] = value

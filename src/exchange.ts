@@ -21,6 +21,7 @@ import type { HandlerFields } from './http/handler-fields.ts'
 import type { NotStoredReason } from './http/storability.ts'
 import type { Fields } from './http/fields.ts'
 import { sessionHasData } from './http/session.ts'
+import { selectingValue } from './http/vary.ts'
 import type { KnownTarget } from './key-memo.ts'
 import type { Policy } from './policy.ts'
 import type { ResponseCache } from './response-cache.ts'
@@ -157,7 +158,7 @@ export function openExchange(
   request: FastifyRequest,
 ): Exchange {
   const exchange = new Exchange(cache, policy, cache.tiers.now())
-  exchange.refresh = refreshOf(request.raw)
+  if (cache.revalidator.running > 0) exchange.refresh = refreshOf(request.raw)
   const { method } = request
   if (method !== 'GET' && method !== 'HEAD') {
     exchange.bypass = 'method'
@@ -168,7 +169,7 @@ export function openExchange(
     exchange.bypass = credentialReason(exchange, request)
   }
   if (exchange.bypass === undefined) exchange.target = findTarget(cache, policy, request)
-  if (policy.hasVariants && policy.checksFields) exchange.sentFields = { ...request.headers }
+  if (policy.checksFields) exchange.sentFields = { ...request.headers }
   return exchange
 }
 
@@ -268,13 +269,16 @@ function varyValues(
   identity: string | undefined,
 ): (string | undefined)[] {
   const sent: RequestFields = sentFields ?? headers
-  const values = policy.vary.headers.map((name) => fieldText(headers[name], sent[name]))
+  const { normalizers } = policy.vary
+  const values = policy.vary.headers.map((name) =>
+    normalizers?.has(name)
+      ? selectingValue(name, headers, normalizers)
+      : fieldText(headers[name], sent[name]),
+  )
   for (const name of policy.vary.cookies) values.push(cookieValue(sent['cookie'], name))
   if (policy.vary.by !== undefined) values.push(identity)
   return values
 }
-
-const WHOLE = { depth: null, maxArrayLength: null, maxStringLength: null } as const
 
 /**
  * A schema may have made a number, a list or null of a field, or have taken it away; what hooks made
@@ -282,7 +286,7 @@ const WHOLE = { depth: null, maxArrayLength: null, maxStringLength: null } as co
  */
 function fieldText(value: unknown, sent: unknown): string | undefined {
   if (typeof value === 'string' || (value === undefined && sent === undefined)) return value
-  return `\0${inspect([value, sent], WHOLE)}`
+  return `\0${inspect([value, sent], { depth: null, maxArrayLength: null, maxStringLength: null })}`
 }
 
 /** Tells the client, one field after the other. */

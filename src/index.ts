@@ -46,6 +46,8 @@ export {
   InvalidArgumentError,
   InvalidOptionError,
   InvalidationPendingError,
+  OnlyIfCachedError,
+  UnusableValidationError,
 } from './errors.ts'
 export type { CacheStatus, ForwardReason } from './http/cache-status.ts'
 export type { Conditions } from './http/revalidation.ts'

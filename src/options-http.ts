@@ -51,7 +51,8 @@ export function checkHttpOptions(reader: OptionsReader, byHeaders: boolean): Che
     },
     requestDirectives: reader.flag('requestDirectives') ?? false,
     etag: reader.flag('etag') ?? false,
-    ranges: reader.flag('ranges') ?? false,
+    // A gateway's clients could ask the origin for ranges before there was a cache.
+    ranges: reader.flag('ranges') ?? byHeaders,
     storesCookies,
     // RFC 9110 §6.6.1: the Date of a stored response is that of its origin.
     replayed: new Set([...(byHeaders ? ['date'] : []), ...(storesCookies ? ['set-cookie'] : [])]),
