@@ -61,7 +61,8 @@ function watchedSend(this: FastifyReply, payload?: unknown): FastifyReply {
   if (fill.rescued) return send.call(this, payload)
   if (isResponse(payload)) payload = unfoldResponse(this, payload)
   if (fill.ownRequestFields !== undefined) restoreRequest(fill, this.request)
-  if (exchange.stale !== undefined && !fill.answered) {
+  // A stream that fails before its first byte is answered for again.
+  if (exchange.stale !== undefined && (!fill.answered || fill.flow !== undefined)) {
     const stored = substitute(exchange, this, payload)
     if (stored !== undefined) payload = stored.payload
     if (fill.rescued) return send.call(this, payload)

@@ -11,6 +11,7 @@ import {
   notModifiedFields,
   validatorsOf,
 } from './http/conditional.ts'
+import { cacheGroupsField, plainTags } from './group-tags.ts'
 import { fieldsOf, listMembers } from './http/fields.ts'
 import { currentAge } from './http/freshness.ts'
 import { isRangeable, rangeAnswer } from './http/range.ts'
@@ -39,7 +40,7 @@ function rendered(exchange: Exchange, cached: Cached, now: number): Rendered {
   const age = currentAge(entry, now)
   const ttl = Math.floor((entry.freshUntil - now) / 1000)
   const status: CacheStatus = { hit: true, tier: tier === 'redis' ? tier : 'memory', ttl }
-  const fields = storedFields(exchange, entry.headers)
+  const fields = storedFields(exchange, entry, entry.headers)
   addOwnFields(exchange, fields, status, age)
   const until = Math.min(entry.storedAt + (age + 1) * 1000, entry.freshUntil - ttl * 1000 + 1)
   const result = { until, from: now, fields, notModified: undefined, status }
@@ -47,8 +48,16 @@ function rendered(exchange: Exchange, cached: Cached, now: number): Rendered {
   return result
 }
 
-function storedFields({ policy }: Exchange, headers: StoredEntry['headers']): SentFields {
+function storedFields(
+  { cache, policy }: Exchange,
+  { tags }: StoredEntry,
+  headers: StoredEntry['headers'],
+): SentFields {
   const fields = fieldsOf(headers)
+  if (cache.emitsGroups) {
+    const groups = cacheGroupsField(plainTags(tags), fields['cache-groups'])
+    if (groups !== undefined) fields['cache-groups'] = groups
+  }
   if (!policy.http.storesCookies) delete fields['set-cookie']
   if (policy.clientCacheControl !== undefined) fields['cache-control'] ??= policy.clientCacheControl
   return fields
@@ -132,7 +141,7 @@ function replayWith(
   if (validators !== null && isNotModified(reply.request.headers, validators)) {
     return notModified(reply, cached.entry, notModifiedOf(exchange, cached, status, now))
   }
-  const fields = storedFields(exchange, cached.entry.headers)
+  const fields = storedFields(exchange, cached.entry, cached.entry.headers)
   addOwnFields(exchange, fields, status, currentAge(cached.entry, now))
   applyHead(reply, cached.entry, fields)
   return asTyped(reply, wholeOrPart(exchange, reply, cached))
@@ -144,7 +153,7 @@ function notModifiedOf(
   status: CacheStatus,
   now: number,
 ): SentFields {
-  const fields = storedFields(exchange, notModifiedFields(entry.headers))
+  const fields = storedFields(exchange, entry, notModifiedFields(entry.headers))
   addOwnFields(exchange, fields, status, currentAge(entry, now))
   return fields
 }

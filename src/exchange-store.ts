@@ -4,6 +4,7 @@ import type { Outcome } from './collapser.ts'
 import { type Storable, carriesNonce, judge } from './exchange-judge.ts'
 import type { StreamOutcome } from './exchange-stream.ts'
 import { hasRawFields } from './exchange-fields.ts'
+import { cacheGroupsField, plainTags } from './group-tags.ts'
 import { indexEntry } from './exchange-variants.ts'
 import { type Exchange, NOTES, tellStatus } from './exchange.ts'
 import { type CacheStatus, STORED_MISS, STORED_STALE } from './http/cache-status.ts'
@@ -51,6 +52,11 @@ export function judgeOnWire(
       name === 'cache-status' && upstream !== undefined ? `${String(upstream)}, ${value}` : value,
     ),
   )
+  if (exchange.cache.emitsGroups && judgement.storable !== undefined) {
+    const { tags } = judgement.storable.entry
+    const groups = cacheGroupsField(plainTags(tags), final('cache-groups'))
+    if (groups !== undefined) set('cache-groups', groups)
+  }
   const { clientCacheControl } = exchange.policy
   if (clientCacheControl && judgement.status.stored && final('cache-control') === undefined) {
     set('cache-control', clientCacheControl)

@@ -10,6 +10,7 @@ import { handlerFields } from './http/handler-fields.ts'
 import { isNotModified, notModifiedFields, validatorsOf } from './http/conditional.ts'
 import { conditionsFor, freshenedHead, validates, validationRequest } from './http/revalidation.ts'
 import { mayServeOnError } from './http/freshness.ts'
+import type { Cached } from './store/cached.ts'
 
 /**
  * The handler is asked to confirm what is stored: it sees our conditions in place of the client's,
@@ -44,15 +45,15 @@ export function substitute(
   payload: unknown,
 ): { payload: unknown } | undefined {
   const { stale } = exchange
-  const status = payload instanceof Error ? statusOf(payload) : reply.statusCode
+  const status = payload instanceof Error ? errorStatus(reply, payload) : reply.statusCode
   if (status === 304 && exchange.conditions !== undefined) {
     discard(payload)
     if (freshen(exchange, reply)) return { payload: stale!.entry.body }
     // It confirms something that is not stored here, and the client has asked no such question.
-    if (!mayRescue(exchange)) return { payload: new UnusableValidationError() }
+    if (!mayStandIn(exchange, stale)) return { payload: new UnusableValidationError() }
     return { payload: rescue(exchange, reply, status) }
   }
-  if (status < 500 || !mayRescue(exchange)) return undefined
+  if (status < 500 || !mayStandIn(exchange, exchange.stale)) return undefined
   discard(payload)
   if (payload instanceof Error) exchange.cache.trouble.report('handler', payload)
   return { payload: rescue(exchange, reply, status) }
@@ -93,31 +94,41 @@ function discard(payload: unknown): void {
   } else if (typeof stream?.cancel === 'function') stream.cancel().catch(() => {})
 }
 
-/** RFC 5861 §4. */
-function mayRescue({ stale, cache }: Exchange): boolean {
-  if (stale === undefined || stale.entry.mustRevalidate) return false
-  const now = cache.tiers.now()
-  // What was purged meanwhile stands in for nothing.
-  return mayServeOnError(stale.entry, now) && cache.tiers.stateOf(stale, now) !== undefined
+/** RFC 5861 §4. A response without a window stands in for nothing, be it fresh but for an invalidation. */
+export function mayStandIn({ cache: { tiers } }: Exchange, stale: Cached | undefined): boolean {
+  if (stale === undefined) return false
+  const { freshUntil, staleIfErrorUntil, mustRevalidate } = stale.entry
+  if (mustRevalidate || staleIfErrorUntil <= freshUntil) return false
+  const now = tiers.now()
+  if (!mayServeOnError(stale.entry, now)) return false
+  // After an invalidation it stands in for nothing, unless that was a soft one.
+  const state = tiers.stateOf(stale, now)
+  return state === 'stale' || state === 'fresh'
 }
 
-function statusOf(error: unknown): number {
-  const { statusCode, status } = error as { statusCode?: unknown; status?: unknown }
-  const stated = typeof statusCode === 'number' ? statusCode : status
-  return typeof stated === 'number' && stated >= 400 ? stated : 500
+/** The status that Fastify gives to an error: what the handler has set goes before. */
+function errorStatus({ statusCode }: FastifyReply, error: unknown): number {
+  if (statusCode >= 400) return statusCode
+  const stated = (error ?? {}) as { statusCode?: unknown; status?: unknown }
+  for (const status of [stated.statusCode, stated.status]) {
+    if (typeof status === 'number' && status >= 400 && status <= 599) return status
+  }
+  return 500
 }
 
 function rescue(exchange: Exchange, reply: FastifyReply, fwdStatus: number): ReplayBody {
-  const { before } = exchange.fill!
+  const { before, answered } = exchange.fill!
   const current = currentFields(reply)
   for (const name of Object.keys(current)) {
     if (before[name] !== current[name]) reply.removeHeader(name)
+    // A stream that has failed has left its fields there.
+    if (answered) reply.raw.removeHeader(name)
   }
   reply.headers(before as Record<string, string>)
+  exchange.fill!.rescued = true
   const { flight } = exchange
   if (flight !== undefined) flight.rescue = exchange.stale
   release(exchange, 'overtaken')
-  exchange.fill!.rescued = true
   const now = exchange.cache.tiers.now()
   return replayOnError(exchange, reply, exchange.stale!, { now, fwdStatus })
 }
@@ -129,9 +140,9 @@ export function rescueFromThrow(
   handler: () => unknown,
 ): unknown {
   const onThrow = (error: unknown): unknown => {
-    const status = statusOf(error)
+    const status = errorStatus(reply, error)
     restoreRequest(exchange.fill!, reply.request)
-    if (reply.sent || status < 500 || !mayRescue(exchange)) throw error
+    if (reply.sent || status < 500 || !mayStandIn(exchange, exchange.stale)) throw error
     exchange.cache.trouble.report('handler', error as Error)
     return reply.send(rescue(exchange, reply, status))
   }

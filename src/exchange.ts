@@ -62,6 +62,8 @@ export class Exchange {
   demands: CacheControl | undefined = undefined
   /** A stored response that may not answer as it is; the handler may confirm it, or fail. */
   stale: Cached | undefined = undefined
+  /** That may be served to others while the handler runs. */
+  inWindow = false
   /** What the handler is asked to compare with, in place of the client's own conditions. */
   conditions: Conditions | undefined = undefined
   /** This is no client's request but the background refresh of what is stored. */
