@@ -16,8 +16,17 @@ export function refreshInBackground(exchange: Exchange, request: FastifyRequest)
   }
   // The same question without anything that is not part of the key.
   const headers = new Set([...policy.keyedFields, ...(variants?.names ?? [])])
-  const source = refreshRequestOf(request, { headers, cookies: NO_NAMES })
-  cache.revalidator.refresh(key, source, { key })
+  // What a schema has made of them it makes of them again.
+  const fields = exchange.sentFields ?? request.raw.headers
+  const { originalUrl, host, protocol, ips } = request
+  const source = {
+    raw: { headers: fields, socket: request.raw.socket },
+    originalUrl,
+    host,
+    protocol,
+    ips,
+  }
+  cache.revalidator.refresh(key, refreshRequestOf(source, { headers, cookies: NO_NAMES }), { key })
   return true
 }
 

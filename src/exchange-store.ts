@@ -131,7 +131,8 @@ function keep(exchange: Exchange, { entry, size, variant }: Storable): void {
   const { tiers } = exchange.cache
   const isNew = exchange.fwd === 'uri-miss' || exchange.fwd === 'vary-miss'
   if (entry.epoch !== '') {
-    if (variant !== undefined && variant.index !== exchange.variants) {
+    // Long before it ends, and not with every one of its variants.
+    if (variant !== undefined && variant.index.until < (tiers.now() + entry.keepUntil) / 2) {
       void tiers.store(exchange.primaryKey, indexEntry(variant.index, entry))
     }
     void tiers.store(variant?.key ?? exchange.key, entry, { size, isNew })

@@ -2,13 +2,20 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 
 import type { Exchange, Fill } from './exchange.ts'
 import { currentFields } from './exchange-fields.ts'
-import { replayOnError, validatorsOfCached } from './exchange-replay.ts'
+import { applyHead, replayOnError, validatorsOfCached } from './exchange-replay.ts'
+import { isStream } from './exchange-stream.ts'
 import { UnusableValidationError } from './errors.ts'
 import { release } from './exchange-store.ts'
-import { fieldsOf } from './http/fields.ts'
+import { fieldsOf, sameField } from './http/fields.ts'
 import { handlerFields } from './http/handler-fields.ts'
-import { isNotModified, notModifiedFields, validatorsOf } from './http/conditional.ts'
-import { conditionsFor, freshenedHead, validates, validationRequest } from './http/revalidation.ts'
+import { isNotModified, isStrongDate, notModifiedFields, validatorsOf } from './http/conditional.ts'
+import {
+  type Conditions,
+  conditionsFor,
+  freshenedHead,
+  validates,
+  validationRequest,
+} from './http/revalidation.ts'
 import { mayServeOnError } from './http/freshness.ts'
 
 /**
@@ -16,15 +23,27 @@ import { mayServeOnError } from './http/freshness.ts'
  * which count again as soon as it has answered (RFC 9111 §4.3.1).
  */
 export function askForValidation(exchange: Exchange, request: FastifyRequest): void {
-  const validators = validatorsOfCached(exchange.stale!)
-  const conditions = validators === null ? undefined : conditionsFor(validators)
-  if (conditions === undefined) return
   const { raw } = request
+  // Whoever has assigned the fields has laid the client's conditions over all that we could say.
+  if (request.headers !== raw.headers) return
+  const conditions = conditionsOf(exchange)
+  if (conditions === undefined) return
   exchange.conditions = conditions
   exchange.fill!.ownRequestFields = raw.headers
   // HTTP/2 has no setter for it.
   const value = validationRequest(raw.headers, conditions)
   Object.defineProperty(raw, 'headers', { value, configurable: true, writable: true })
+}
+
+function conditionsOf({ stale, cache: { tiers } }: Exchange): Conditions | undefined {
+  const validators = validatorsOfCached(stale!)
+  const conditions = validators === null ? undefined : conditionsFor(validators)
+  if (conditions?.etag !== undefined || conditions?.lastModified === undefined) return conditions
+  // RFC 9110 §8.8.2.2: what changes within the same second has the same date. After an invalidation
+  // something has changed.
+  const isInvalidated =
+    tiers.stateOf(stale!, tiers.now()) !== 'fresh' && !tiers.log.allows(stale!.entry)
+  return isInvalidated && !isStrongDate(validators!) ? undefined : conditions
 }
 
 /** Hooks that look at the answer see the request as it came. */
@@ -44,8 +63,8 @@ export function substitute(
   payload: unknown,
 ): { payload: unknown } | undefined {
   const { stale } = exchange
-  const status = payload instanceof Error ? statusOf(payload) : reply.statusCode
-  if (status === 304 && exchange.conditions !== undefined) {
+  const status = payload instanceof Error ? statusOf(payload, reply) : reply.statusCode
+  if (status === 304 && exchange.conditions !== undefined && !(payload instanceof Error)) {
     discard(payload)
     if (freshen(exchange, reply)) return { payload: stale!.entry.body }
     // It confirms something that is not stored here, and the client has asked no such question.
@@ -65,46 +84,72 @@ export function substitute(
 function freshen(exchange: Exchange, reply: FastifyReply): boolean {
   const { entry } = exchange.stale!
   const { before } = exchange.fill!
-  const current = currentFields(reply)
-  const update = handlerFields(before, current, exchange.policy.http.replayed)
+  const update = handlerFields(before, currentFields(reply), exchange.policy.http.replayed)
   if (update === undefined || !validates(update.set, validatorsOfCached(exchange.stale!)!)) {
     return false
   }
   const { headers, removed } = freshenedHead(entry, update)
-  for (const name of Object.keys(current)) {
-    if (name !== 'set-cookie' && before[name] !== current[name]) reply.removeHeader(name)
-  }
-  reply.code(entry.status).headers({ ...before, ...fieldsOf(headers) } as Record<string, string>)
-  for (const name of removed) reply.removeHeader(name)
+  const fields = fieldsOf(headers)
+  takeBack(exchange, reply, OF_THIS_ANSWER)
+  if (reply.hasHeader('set-cookie')) delete fields['set-cookie']
+  // The stored one would make it as old as when it was stored.
+  if (!update.set.some(([name]) => name === 'date')) delete fields['date']
+  applyHead(reply, { ...entry, headers, removed }, fields)
   exchange.fill!.fwdStatus = 304
   return true
 }
 
+/** The client gets the cookies, and from the age its own is reckoned (RFC 9111 §4.2.3). */
+const OF_THIS_ANSWER: ReadonlySet<string> = new Set(['age', 'set-cookie'])
+const NO_NAMES: ReadonlySet<string> = new Set()
+
+/** The header section as it was when the handler started, but for fields that are kept. */
+function takeBack({ fill }: Exchange, reply: FastifyReply, kept: ReadonlySet<string>): void {
+  const { before } = fill!
+  const current = { ...currentFields(reply) }
+  const lost: Record<string, string> = {}
+  for (const name of Object.keys({ ...before, ...current })) {
+    if (kept.has(name) || sameField(before[name], current[name])) continue
+    reply.removeHeader(name)
+    if (reply.raw.hasHeader(name)) reply.raw.removeHeader(name)
+    if (before[name] !== undefined) lost[name] = before[name] as string
+  }
+  reply.headers(lost)
+}
+
 /** A stream that nobody reads holds its source open. */
 function discard(payload: unknown): void {
+  // Other payloads may have such methods, too, and those are not for us to call.
+  if (!isStream(payload)) return
   const stream = payload as {
     on?: (event: string, listener: () => void) => void
     destroy?: () => void
     cancel?: () => Promise<void>
-  } | null
-  if (typeof stream?.destroy === 'function') {
+  }
+  if (typeof stream.destroy === 'function') {
     stream.on?.('error', () => {})
     stream.destroy()
-  } else if (typeof stream?.cancel === 'function') stream.cancel().catch(() => {})
+  } else if (typeof stream.cancel === 'function') stream.cancel().catch(() => {})
 }
 
-/** RFC 5861 §4. */
+/** RFC 5861 §4. Without a window of its own nothing stands in, however fresh an invalidation found it. */
 function mayRescue({ stale, cache }: Exchange): boolean {
   if (stale === undefined || stale.entry.mustRevalidate) return false
+  if (stale.entry.staleIfErrorUntil <= stale.entry.freshUntil) return false
   const now = cache.tiers.now()
   // What was purged meanwhile stands in for nothing.
   return mayServeOnError(stale.entry, now) && cache.tiers.stateOf(stale, now) !== undefined
 }
 
-function statusOf(error: unknown): number {
-  const { statusCode, status } = error as { statusCode?: unknown; status?: unknown }
-  const stated = typeof statusCode === 'number' ? statusCode : status
-  return typeof stated === 'number' && stated >= 400 ? stated : 500
+/** The status that Fastify would answer with. */
+function statusOf(error: unknown, { statusCode: own }: FastifyReply): number {
+  if (own !== 200) return own
+  const { statusCode, status } = (error ?? {}) as { statusCode?: unknown; status?: unknown }
+  return [statusCode, status].find(isErrorStatus) ?? 500
+}
+
+function isErrorStatus(status: unknown): status is number {
+  return typeof status === 'number' && status >= 400 && status <= 599
 }
 
 function rescue(
@@ -112,18 +157,17 @@ function rescue(
   reply: FastifyReply,
   fwdStatus: number,
 ): string | Buffer | undefined {
-  const { before } = exchange.fill!
-  const current = currentFields(reply)
-  for (const name of Object.keys(current)) {
-    if (before[name] !== current[name]) reply.removeHeader(name)
-  }
-  reply.headers(before as Record<string, string>)
+  takeBack(exchange, reply, NO_NAMES)
   const { flight } = exchange
   if (flight !== undefined) flight.rescue = exchange.stale
   release(exchange, 'overtaken')
   exchange.fill!.rescued = true
   const now = exchange.cache.tiers.now()
   return replayOnError(exchange, reply, exchange.stale!, { now, fwdStatus })
+}
+
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(`the handler threw ${String(error)}`)
 }
 
 /** Runs the handler; where it throws, the stored response may answer in its place. */
@@ -133,10 +177,10 @@ export function rescueFromThrow(
   handler: () => unknown,
 ): unknown {
   const onThrow = (error: unknown): unknown => {
-    const status = statusOf(error)
+    const status = statusOf(error, reply)
     restoreRequest(exchange.fill!, reply.request)
     if (reply.sent || status < 500 || !mayRescue(exchange)) throw error
-    exchange.cache.trouble.report('handler', error as Error)
+    exchange.cache.trouble.report('handler', asError(error))
     return reply.send(rescue(exchange, reply, status))
   }
   try {
@@ -153,6 +197,8 @@ export function rescueFromThrow(
  */
 export function answerOwnConditions(fill: Fill, reply: FastifyReply, now: number): boolean {
   if (fill.ownRequestFields === undefined || fill.fields === undefined) return false
+  // It has to flow to be stored.
+  if (fill.flow !== undefined) return false
   const { set } = fill.fields
   const validators = validatorsOf(fill.status, set, now)
   if (validators === undefined || !isNotModified(fill.ownRequestFields, validators)) return false

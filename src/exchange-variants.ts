@@ -1,10 +1,10 @@
 import type { FastifyRequest } from 'fastify'
 
 import type { Flight } from './collapser.ts'
-import type { Exchange } from './exchange.ts'
+import { type Exchange, fieldText } from './exchange.ts'
 import { RESPONSE_KEY } from './exchange-target.ts'
 import { variantKey } from './http/cache-key.ts'
-import { selectingParts, selectingValue } from './http/vary.ts'
+import { selectingParts, selectingValue, withNominated } from './http/vary.ts'
 import type { Cached } from './store/cached.ts'
 import type { Lookup } from './store/tiered-cache.ts'
 import { type StoredEntry, type VariantIndex, plainLifetimes } from './stored-response.ts'
@@ -13,27 +13,56 @@ import { type StoredEntry, type VariantIndex, plainLifetimes } from './stored-re
 const MAX_VARIANTS = 200
 const MARK_LENGTH = 8
 
-/** A lookup under the primary key found the index of variants: from here on the key is a variant's. */
+/**
+ * A lookup under the primary key found the index of variants: from here on the key is a variant's.
+ * An index that was invalidated still says by what variants are told apart; each of them has a
+ * verdict of its own.
+ */
 export function selectVariant(
   exchange: Exchange,
   request: FastifyRequest,
   lookup: Lookup | undefined,
 ): boolean {
-  if (lookup?.found === undefined || lookup.state !== 'fresh') return false
-  const { varies: names, body } = lookup.found.entry
+  if (lookup?.found === undefined) return false
+  const { varies: names, body, freshUntil } = lookup.found.entry
   if (names === undefined || exchange.key !== exchange.primaryKey) return false
-  exchange.variants = { names, marks: typeof body === 'string' ? body : '' }
+  const until = lookup.state === 'fresh' ? freshUntil : 0
+  exchange.variants = { names, marks: typeof body === 'string' ? body : '', until }
   exchange.key = keyOfVariant(exchange, request, names)
   return true
 }
 
 export function keyOfVariant(
-  { primaryKey, policy }: Exchange,
+  { primaryKey, policy, fill, sentFields }: Exchange,
   request: FastifyRequest,
   names: readonly string[],
 ): string {
-  const parts = selectingParts(names, request.headers, policy.vary.normalizers)
+  const fields = fill?.requestFields ?? request.headers
+  const parts = selectingParts(names, fields, policy.vary.normalizers)
+  for (const [index, name] of names.entries()) {
+    const value = ownField(fields, name)
+    if (typeof value === 'string' || Array.isArray(value)) continue
+    parts[2 * index + 1] = fieldText(value, sentFields && ownField(sentFields, name))
+  }
   return RESPONSE_KEY + variantKey(primaryKey, parts)
+}
+
+/** Vary may nominate `constructor`, which every object has. */
+function ownField(fields: object, name: string): unknown {
+  return Object.hasOwn(fields, name) ? (fields as Record<string, unknown>)[name] : undefined
+}
+
+/**
+ * What is known by now: others may have stored variants since this request looked. What leads to
+ * them must not be replaced by less.
+ */
+export function latestIndex({ cache, primaryKey, variants }: Exchange): VariantIndex | undefined {
+  const entry = cache.tiers.memory?.get(primaryKey)?.entry
+  if (entry?.varies === undefined) return variants
+  const names = variants === undefined ? entry.varies : withNominated(entry.varies, variants.names)
+  if (names === undefined) return variants
+  const marks = names === entry.varies ? (entry.body as string) : ''
+  return { names, marks, until: names === entry.varies ? entry.freshUntil : 0 }
 }
 
 /** The index after a variant with this key was stored; undefined when there are too many. */
@@ -48,7 +77,8 @@ export function indexWith(
   for (let at = 0; at < marks.length; at += MARK_LENGTH) {
     if (marks.startsWith(mark, at)) return known
   }
-  return marks.length >= MAX_VARIANTS * MARK_LENGTH ? undefined : { names, marks: marks + mark }
+  if (marks.length >= MAX_VARIANTS * MARK_LENGTH) return undefined
+  return { names, marks: marks + mark, until: 0 }
 }
 
 /** The index as an entry in place of a response; as valid as the variant that it was made for. */
@@ -77,7 +107,7 @@ export function followsOtherVariant(
   if (names === undefined) return false
   const key = keyOfVariant(exchange, request, names)
   if (cached !== undefined && key === cached.variant!.key) return false
-  exchange.variants = { names, marks: flight.variants?.marks ?? '' }
+  exchange.variants = { names, marks: flight.variants?.marks ?? '', until: 0 }
   exchange.key = key
   return true
 }
@@ -86,11 +116,13 @@ export function followsOtherVariant(
 export function normalizeRequest({ policy }: Exchange, request: FastifyRequest): void {
   const { normalizers } = policy.vary
   if (normalizers === undefined) return
-  const { headers } = request.raw
+  const { headers } = request
   for (const name of normalizers.keys()) {
     if (headers[name] === undefined) continue
     const value = selectingValue(name, headers, normalizers)
-    if (value === undefined) delete headers[name]
+    if (value === undefined && headers === request.raw.headers) delete headers[name]
     else headers[name] = value
   }
+  // Whoever has assigned the fields sees them as one object over those that came.
+  if (headers !== request.raw.headers) request.headers = headers
 }

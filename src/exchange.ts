@@ -66,7 +66,9 @@ export class Exchange {
   /** This is no client's request but the background refresh of what is stored. */
   refresh: RefreshContext | undefined = undefined
   status: CacheStatus | undefined = undefined
-  /** The fields as they came, where a schema may take some away before the key is complete. */
+  /** Whether the request came with it; a handler may hide it from its origin. */
+  hasAuthorization = false
+  /** The fields as they came, where a schema may change some before the key is complete. */
   sentFields: RequestFields | undefined = undefined
   /** Why a handler would have to run. */
   fwd: ForwardReason = 'uri-miss'
@@ -101,6 +103,8 @@ export class Fill {
   readonly knownVersion: number
   /** The header section when the handler started: what hooks and plugins had made of it. */
   readonly before: Fields
+  /** Those of the request at that moment: what the handler changes says nothing of its client. */
+  requestFields: RequestFields = {}
   /** When the handler was asked, in epoch milliseconds. */
   startedAt = 0
   failure: NotStoredReason | undefined = undefined
@@ -141,11 +145,9 @@ export interface Flow {
   settle: (() => void) | undefined
 }
 
-/** What hooks and the handler say of the answer through `reply.cache…()`, from the first hook on. */
+/** What hooks and handler say of the answer by `reply.cache…()`: encoded tags, seconds. */
 export interface CacheNotes {
-  /** Encoded. */
   tags?: string[]
-  /** Seconds. */
   ttl?: number
   skip?: { reason: string | undefined }
 }
@@ -164,11 +166,12 @@ export function openExchange(
     return exchange
   }
   exchange.bypass = oddRequest(request.headers)
+  exchange.hasAuthorization = request.headers.authorization !== undefined
   if (exchange.bypass === undefined && !policy.public && policy.vary.by === undefined) {
     exchange.bypass = credentialReason(exchange, request)
   }
   if (exchange.bypass === undefined) exchange.target = findTarget(cache, policy, request)
-  if (policy.hasVariants && policy.checksFields) exchange.sentFields = { ...request.headers }
+  if (policy.checksFields) exchange.sentFields = { ...request.headers }
   return exchange
 }
 
@@ -280,7 +283,7 @@ const WHOLE = { depth: null, maxArrayLength: null, maxStringLength: null } as co
  * A schema may have made a number, a list or null of a field, or have taken it away; what hooks made
  * of the text before is still there. No text of a field has a NUL.
  */
-function fieldText(value: unknown, sent: unknown): string | undefined {
+export function fieldText(value: unknown, sent: unknown): string | undefined {
   if (typeof value === 'string' || (value === undefined && sent === undefined)) return value
   return `\0${inspect([value, sent], WHOLE)}`
 }
