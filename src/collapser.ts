@@ -14,11 +14,20 @@ export class Flight {
   variants: VariantIndex | undefined
   /** The computation failed, and this stale result stands in for it. */
   rescue: Cached | undefined
+  /** What is stored may be served meanwhile: nobody needs to wait. */
+  refreshes = false
   /** Set when the computation threw, for those who share errors too. */
   failure: { error: unknown } | undefined
 
   constructor(startedAt: number) {
     this.startedAt = startedAt
+  }
+
+  /** Those who wait already, and those who come, look for what is stored. */
+  serveStale(): void {
+    this.refreshes = true
+    this.overtaken = true
+    this.resolve(undefined)
   }
 
   resolve(cached: Cached | undefined): void {

@@ -16,6 +16,7 @@ import {
   tapStream,
   unfoldResponse,
 } from './exchange-stream.ts'
+import { type ReplayBody, asTyped } from './exchange-replay.ts'
 import { answerOwnConditions, restoreRequest, substitute } from './exchange-validate.ts'
 import { type Fields, NO_FIELDS } from './http/fields.ts'
 import type { NotStoredReason } from './http/storability.ts'
@@ -61,7 +62,8 @@ function watchedSend(this: FastifyReply, payload?: unknown): FastifyReply {
   if (fill.rescued) return send.call(this, payload)
   if (isResponse(payload)) payload = unfoldResponse(this, payload)
   if (fill.ownRequestFields !== undefined) restoreRequest(fill, this.request)
-  if (exchange.stale !== undefined && !fill.answered) {
+  // A stream that fails before its first byte is answered for again.
+  if (exchange.stale !== undefined && (!fill.answered || fill.flow !== undefined)) {
     const stored = substitute(exchange, this, payload)
     if (stored !== undefined) payload = stored.payload
     if (fill.rescued) return send.call(this, payload)
@@ -70,7 +72,7 @@ function watchedSend(this: FastifyReply, payload?: unknown): FastifyReply {
   else payload = captureAnswer(exchange, fill, this, payload)
   if (fill.complete && answerOwnConditions(fill, this, exchange.cache.tiers.now())) {
     payload = undefined
-  }
+  } else if (fill.fwdStatus !== undefined) payload = asTyped(this, payload as ReplayBody)
   return send.call(this, payload)
 }
 
@@ -135,6 +137,11 @@ function captureAnswer(
   if (isStream(payload)) return captureStream(exchange, fill, reply, payload)
   // The type that Fastify completes after this it completes on a hit as well, from the same body.
   if (payload === undefined || typeof payload === 'string' || ArrayBuffer.isView(payload)) {
+    // To Fastify bytes have a type, and streams have none; what is stored has been one of the two.
+    const isOwn = fill.fwdStatus === undefined
+    if (isOwn && typeof payload === 'object' && !reply.hasHeader('content-type')) {
+      reply.header('content-type', 'application/octet-stream')
+    }
     if (exchange.policy.http.etag) addEntityTag(reply, bytesOf(payload))
     captureBody(fill, reply, bytesOf(payload))
   }

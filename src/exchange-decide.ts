@@ -34,14 +34,16 @@ export function decide(exchange: Exchange, lookup: Lookup, now: number): Action 
 }
 
 function actionOn(
-  { demands, refresh }: Exchange,
+  exchange: Exchange,
   entry: StoredEntry,
   state: Lookup['state'],
   now: number,
 ): Action {
+  const { demands, refresh } = exchange
+  const inWindow = state === 'stale' && isInWindow(entry, now)
+  exchange.inWindow = inWindow
   // The background refresh is there to run the handler.
   if (refresh !== undefined) return 'forward'
-  const inWindow = state === 'stale' && isInWindow(entry, now)
   if (demands === undefined) return state === 'fresh' ? 'hit' : inWindow ? 'stale' : 'forward'
   // A soft invalidation makes stale what its lifetime calls fresh.
   const isStale = state === 'stale' && !entry.mustRevalidate && now >= entry.freshUntil

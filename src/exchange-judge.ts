@@ -4,6 +4,8 @@ import { type CacheNotes, type Exchange, type Fill, NOTES } from './exchange.ts'
 import { lifetimesOf } from './exchange-lifetime.ts'
 import { targetTags } from './exchange-target.ts'
 import { indexWith, keyOfVariant, latestIndex } from './exchange-variants.ts'
+import { groupTags } from './group-tags.ts'
+import type { FieldValue } from './http/fields.ts'
 import { type FieldReader, type NotStoredReason, privateSign } from './http/storability.ts'
 import { nominatedFields, withNominated } from './http/vary.ts'
 import { MAX_TAGS } from './invalidation/tags.ts'
@@ -105,7 +107,7 @@ function complete(
   const life = lifetimesOf(exchange, reply, final, notes?.ttl)
   if (typeof life === 'string') return life
   if (bodyBytes(fill.body) > exchange.policy.maxBytes) return 'too-big'
-  const tags = allTags(exchange, fill, notes)
+  const tags = allTags(exchange, notes, final('cache-groups'))
   if (tags === undefined) return 'too-many-tags'
   const { withheld, lifetimes } = life
   // Field by field: spreading would cost more than all the rest.
@@ -132,22 +134,25 @@ function complete(
   if (log.version !== fill.knownVersion && !log.allows(entry)) return 'invalidated'
   if (names.length === 0) return { entry, size, variant: undefined }
   const key = keyOfVariant(exchange, reply.request, names)
-  const index = indexWith(exchange.variants, names, key)
+  const index = indexWith(exchange.variants, names, key, entry.keepUntil)
   return index === undefined ? 'too-many-variants' : { entry, size, variant: { key, index } }
 }
 
-/** Hooks may add tags until the very end. */
+/** Hooks may add tags until the very end; cache groups are tags, too. */
 function allTags(
-  { target, stale }: Exchange,
-  fill: Fill,
+  { target, fill, stale }: Exchange,
   notes: CacheNotes | undefined,
+  groups: FieldValue | undefined,
 ): readonly string[] | undefined {
-  const own = notes?.tags ? [...new Set([...fill.tags, ...notes.tags])] : fill.tags
+  let own = fill!.tags
+  if (notes?.tags !== undefined || groups !== undefined) {
+    own = [...new Set([...own, ...(notes?.tags ?? []), ...groupTags(groups)])]
+  }
   if (own.length > MAX_TAGS) return undefined
   const tags = targetTags(target!)
   for (const tag of own) tags.push(tag)
   // A handler that only confirms need not say again by what its answer can be invalidated.
-  return fill.fwdStatus === undefined ? tags : [...new Set([...stale!.entry.tags, ...tags])]
+  return fill!.fwdStatus === undefined ? tags : [...new Set([...stale!.entry.tags, ...tags])]
 }
 
 /**

@@ -16,17 +16,14 @@ export function refreshInBackground(exchange: Exchange, request: FastifyRequest)
   }
   // The same question without anything that is not part of the key.
   const headers = new Set([...policy.keyedFields, ...(variants?.names ?? [])])
-  // What a schema has made of them it makes of them again.
-  const fields = exchange.sentFields ?? request.raw.headers
-  const { originalUrl, host, protocol, ips } = request
-  const source = {
-    raw: { headers: fields, socket: request.raw.socket },
-    originalUrl,
-    host,
-    protocol,
-    ips,
-  }
-  cache.revalidator.refresh(key, refreshRequestOf(source, { headers, cookies: NO_NAMES }), { key })
+  const { originalUrl, host, protocol, ips, raw } = request
+  // As they came: a schema has made something else of them, and will again.
+  const fields = exchange.sentFields ?? raw.headers
+  const source = refreshRequestOf(
+    { originalUrl, host, protocol, ips, raw: { headers: fields, socket: raw.socket } },
+    { headers, cookies: NO_NAMES },
+  )
+  cache.revalidator.refresh(key, source, { key })
   return true
 }
 

@@ -1,3 +1,5 @@
+import { Readable } from 'node:stream'
+
 import type { FastifyReply } from 'fastify'
 
 import type { Exchange } from './exchange.ts'
@@ -9,14 +11,16 @@ import {
   notModifiedFields,
   validatorsOf,
 } from './http/conditional.ts'
+import { cacheGroupsField, plainTags } from './group-tags.ts'
 import { fieldsOf, listMembers } from './http/fields.ts'
 import { currentAge } from './http/freshness.ts'
 import { isRangeable, rangeAnswer } from './http/range.ts'
 import type { Cached } from './store/cached.ts'
 import type { StoredEntry } from './stored-response.ts'
 
-type Body = StoredEntry['body']
-export type SentFields = Record<string, string | string[]>
+/** What is to be sent. */
+export type ReplayBody = StoredEntry['body'] | Readable
+type SentFields = Record<string, string | string[]>
 
 /** What of an entry makes the head of an answer. */
 type StoredHead = Pick<StoredEntry, 'status' | 'headers' | 'removed' | 'body'>
@@ -39,7 +43,7 @@ function rendered(exchange: Exchange, cached: Cached, now: number): Rendered {
   const age = currentAge(entry, now)
   const ttl = Math.floor((entry.freshUntil - now) / 1000)
   const status: CacheStatus = { hit: true, tier: tier === 'redis' ? tier : 'memory', ttl }
-  const fields = storedFields(exchange, entry.headers)
+  const fields = storedFields(exchange, entry, entry.headers)
   addOwnFields(exchange, fields, status, age)
   const until = Math.min(entry.storedAt + (age + 1) * 1000, entry.freshUntil - ttl * 1000 + 1)
   const result = { until, from: now, fields, notModified: undefined, status }
@@ -47,8 +51,16 @@ function rendered(exchange: Exchange, cached: Cached, now: number): Rendered {
   return result
 }
 
-function storedFields({ policy }: Exchange, headers: StoredEntry['headers']): SentFields {
+function storedFields(
+  { cache, policy }: Exchange,
+  { tags }: StoredEntry,
+  headers: StoredEntry['headers'],
+): SentFields {
   const fields = fieldsOf(headers)
+  if (cache.emitsGroups) {
+    const groups = cacheGroupsField(plainTags(tags), fields['cache-groups'])
+    if (groups !== undefined) fields['cache-groups'] = groups
+  }
   if (!policy.http.storesCookies) delete fields['set-cookie']
   if (policy.clientCacheControl !== undefined) fields['cache-control'] ??= policy.clientCacheControl
   return fields
@@ -77,7 +89,12 @@ export function validatorsOfCached({ entry, notes }: Cached): Validators | null 
  * and plugins have set for it, the status, the age; 304 or a part, if that is what was asked for.
  * Returns the body, which is left to the caller to send.
  */
-export function replay(exchange: Exchange, reply: FastifyReply, cached: Cached, now: number): Body {
+export function replay(
+  exchange: Exchange,
+  reply: FastifyReply,
+  cached: Cached,
+  now: number,
+): ReplayBody {
   const known = rendered(exchange, cached, now)
   exchange.cache.memo.add(exchange.target!)
   exchange.conclude(known.status)
@@ -87,7 +104,7 @@ export function replay(exchange: Exchange, reply: FastifyReply, cached: Cached, 
     return notModified(reply, cached.entry, known.notModified)
   }
   applyHead(reply, cached.entry, known.fields)
-  return wholeOrPart(exchange, reply, cached)
+  return asTyped(reply, wholeOrPart(exchange, reply, cached))
 }
 
 /** The same for a request that waited for another's handler run (RFC 9211 §2.6). */
@@ -96,7 +113,7 @@ export function replayCollapsed(
   reply: FastifyReply,
   cached: Cached,
   now: number,
-): Body {
+): ReplayBody {
   const status = exchange.conclude({ hit: false, fwd: exchange.fwd, collapsed: true })
   return replayWith(exchange, reply, cached, { status, now })
 }
@@ -107,7 +124,7 @@ export function replayOnError(
   reply: FastifyReply,
   cached: Cached,
   { now, fwdStatus }: { now: number; fwdStatus: number | undefined },
-): Body {
+): ReplayBody {
   const status = exchange.conclude({
     hit: false,
     fwd: 'stale',
@@ -122,15 +139,15 @@ function replayWith(
   reply: FastifyReply,
   cached: Cached,
   { status, now }: { status: CacheStatus; now: number },
-): Body {
+): ReplayBody {
   const validators = validatorsOfCached(cached)
   if (validators !== null && isNotModified(reply.request.headers, validators)) {
     return notModified(reply, cached.entry, notModifiedOf(exchange, cached, status, now))
   }
-  const fields = storedFields(exchange, cached.entry.headers)
+  const fields = storedFields(exchange, cached.entry, cached.entry.headers)
   addOwnFields(exchange, fields, status, currentAge(cached.entry, now))
   applyHead(reply, cached.entry, fields)
-  return wholeOrPart(exchange, reply, cached)
+  return asTyped(reply, wholeOrPart(exchange, reply, cached))
 }
 
 function notModifiedOf(
@@ -139,7 +156,7 @@ function notModifiedOf(
   status: CacheStatus,
   now: number,
 ): SentFields {
-  const fields = storedFields(exchange, notModifiedFields(entry.headers))
+  const fields = storedFields(exchange, entry, notModifiedFields(entry.headers))
   addOwnFields(exchange, fields, status, currentAge(entry, now))
   return fields
 }
@@ -150,7 +167,11 @@ function notModified(reply: FastifyReply, entry: StoredEntry, fields: SentFields
   return undefined
 }
 
-function wholeOrPart(exchange: Exchange, reply: FastifyReply, { entry, notes }: Cached): Body {
+function wholeOrPart(
+  exchange: Exchange,
+  reply: FastifyReply,
+  { entry, notes }: Cached,
+): StoredEntry['body'] {
   const { body, headers } = entry
   if (!exchange.policy.http.ranges || !notes.validators || body === undefined) return body
   const { request } = reply
@@ -161,9 +182,24 @@ function wholeOrPart(exchange: Exchange, reply: FastifyReply, { entry, notes }: 
   const part = rangeAnswer(request.method, request.headers, notes.validators, bytes.length)
   if (part === undefined) return body
   reply.code(part.status).header('content-range', part.contentRange)
+  // As Fastify does with the whole of it.
+  if (typeof body === 'string' && !reply.hasHeader('content-type')) {
+    reply.type('text/plain; charset=utf-8')
+  }
   if (part.status === 206) return bytes.subarray(part.start, part.end)
   for (const [name] of headers) if (name.startsWith('content-')) reply.removeHeader(name)
   return ''
+}
+
+/**
+ * Fastify gives bytes a type where they have none. Those of a stream that had none go as a stream,
+ * to which it gives nothing: RFC 9110 §8.3 leaves it to the client to look at them.
+ */
+export function asTyped(reply: FastifyReply, body: ReplayBody): ReplayBody {
+  if (!Buffer.isBuffer(body) || reply.hasHeader('content-type')) return body
+  if (body.length === 0) return undefined
+  reply.header('content-length', body.length)
+  return Readable.from([body])
 }
 
 /** Over what hooks and plugins have set; the status, too. */

@@ -6,13 +6,12 @@ import { EXCHANGE, type Exchange, identify, tellStatus } from './exchange.ts'
 import { watchAnswer } from './exchange-answer.ts'
 import { type Action, decide, readDemands } from './exchange-decide.ts'
 import { refreshInBackground } from './exchange-refresh.ts'
-import { replay, replayCollapsed, replayOnError } from './exchange-replay.ts'
-import { askForValidation, rescueFromThrow } from './exchange-validate.ts'
+import { type ReplayBody, replay, replayCollapsed, replayOnError } from './exchange-replay.ts'
+import { askForValidation, mayStandIn, rescueFromThrow } from './exchange-validate.ts'
 import { release } from './exchange-store.ts'
 import { followsOtherVariant, normalizeRequest, selectVariant } from './exchange-variants.ts'
 import type { Cached } from './store/cached.ts'
 import type { Lookup } from './store/tiered-cache.ts'
-import type { StoredEntry } from './stored-response.ts'
 
 /** The route's own handler, bound to its request and reply. */
 type Handler = () => unknown
@@ -33,7 +32,10 @@ export function serve(request: FastifyRequest, reply: FastifyReply, handler: Han
   const now = exchange.cache.tiers.now()
   const lookup = peek(exchange, request, now)
   if (lookup === undefined) {
-    if (request.method === 'HEAD') return headFromTiers(exchange, reply, handler)
+    // HEAD never fills, and what a client demands is decided by what is stored.
+    if (request.method === 'HEAD' || exchange.demands !== undefined) {
+      return lookThenAct(exchange, reply, handler)
+    }
     return collapse(exchange, reply, handler, undefined)
   }
   const action = decide(exchange, lookup, now)
@@ -86,7 +88,7 @@ function act(
 }
 
 /** What a handler returns that has this body to send; without one it has to send by itself. */
-function answer(reply: FastifyReply, body: StoredEntry['body']): unknown {
+function answer(reply: FastifyReply, body: ReplayBody): unknown {
   return body === undefined ? reply.send() : body
 }
 
@@ -110,8 +112,8 @@ function goAround(exchange: Exchange, reply: FastifyReply, handler: Handler): un
   return handler()
 }
 
-/** HEAD reads what GET stored and never fills: its handler may not have made a body. */
-async function headFromTiers(
+/** Looks for itself, behind nobody and with nobody behind it. */
+async function lookThenAct(
   exchange: Exchange,
   reply: FastifyReply,
   handler: Handler,
@@ -121,6 +123,7 @@ async function headFromTiers(
   return settled(reply, finish(exchange, reply, handler, lookup))
 }
 
+/** HEAD reads what GET stored and never fills: its handler may not have made a body. */
 function forwardHead(exchange: Exchange, reply: FastifyReply, handler: Handler): unknown {
   const status = exchange.conclude({ hit: false, fwd: exchange.fwd })
   tellStatus(exchange.cache, status, (name, value) => void reply.header(name, value))
@@ -161,6 +164,7 @@ function collapse(
   if (policy.coalesce !== false && exchange.demands?.noStore !== true) {
     const now = cache.tiers.now()
     const flight = cache.collapser.join(key, now, policy.coalesce)
+    if (flight?.refreshes && action === undefined) return lookThenAct(exchange, reply, handler)
     if (flight !== undefined) return follow(exchange, reply, handler, flight)
     exchange.flight = cache.collapser.lead(key, now, policy.coalesce)
     exchange.flightKey = key
@@ -178,6 +182,7 @@ function forward(exchange: Exchange, reply: FastifyReply, handler: Handler): unk
     if (flight !== undefined && result instanceof Promise) seeToWaiters(exchange, reply, result)
     return result
   }
+  if (exchange.inWindow) flight?.serveStale()
   askForValidation(exchange, reply.request)
   const result = rescueFromThrow(exchange, reply, handler)
   if (flight !== undefined && result instanceof Promise) seeToWaiters(exchange, reply, result)
@@ -233,7 +238,7 @@ async function follow(
     return settled(reply, collapse(exchange, reply, handler, undefined))
   }
   const now = cache.tiers.now()
-  if (flight.rescue !== undefined && cached === undefined) {
+  if (flight.rescue !== undefined && cached === undefined && mayStandIn(exchange, flight.rescue)) {
     const body = replayOnError(exchange, reply, flight.rescue, { now, fwdStatus: undefined })
     return answer(reply, body)
   }

@@ -4,6 +4,7 @@ import type { Outcome } from './collapser.ts'
 import { type Storable, carriesNonce, judge } from './exchange-judge.ts'
 import type { StreamOutcome } from './exchange-stream.ts'
 import { hasRawFields } from './exchange-fields.ts'
+import { cacheGroupsField, plainTags } from './group-tags.ts'
 import { indexEntry } from './exchange-variants.ts'
 import { type Exchange, NOTES, tellStatus } from './exchange.ts'
 import { type CacheStatus, STORED_MISS, STORED_STALE } from './http/cache-status.ts'
@@ -50,6 +51,11 @@ export function judgeOnWire(
       name === 'cache-status' && upstream !== undefined ? `${String(upstream)}, ${value}` : value,
     ),
   )
+  if (exchange.cache.emitsGroups && judgement.storable !== undefined) {
+    const { tags } = judgement.storable.entry
+    const groups = cacheGroupsField(plainTags(tags), final('cache-groups'))
+    if (groups !== undefined) set('cache-groups', groups)
+  }
   const { clientCacheControl } = exchange.policy
   if (clientCacheControl && judgement.status.stored && final('cache-control') === undefined) {
     set('cache-control', clientCacheControl)
@@ -131,8 +137,7 @@ function keep(exchange: Exchange, { entry, size, variant }: Storable): void {
   const { tiers } = exchange.cache
   const isNew = exchange.fwd === 'uri-miss' || exchange.fwd === 'vary-miss'
   if (entry.epoch !== '') {
-    // Long before it ends, and not with every one of its variants.
-    if (variant !== undefined && variant.index.until < (tiers.now() + entry.keepUntil) / 2) {
+    if (variant !== undefined && variant.index !== exchange.variants) {
       void tiers.store(exchange.primaryKey, indexEntry(variant.index, entry))
     }
     void tiers.store(variant?.key ?? exchange.key, entry, { size, isNew })

@@ -1,3 +1,5 @@
+import { inspect } from 'node:util'
+
 import type { FastifyRequest } from 'fastify'
 
 import { canonicalTarget, primaryKey, splitTarget } from './http/cache-key.ts'
@@ -78,4 +80,13 @@ export function targetTags({ policy, url, originalUrl, canonical }: KnownTarget)
 function withPath(path: string, url: string, canonical: string): string {
   const query = canonical.slice(encodePart(splitTarget(url).path).length)
   return encodePart(splitTarget(path).path) + query
+}
+
+/**
+ * A schema may have made a number, a list or null of a field, or have taken it away; what hooks made
+ * of the text before is still there. No text of a field has a NUL.
+ */
+export function fieldText(value: unknown, sent: unknown): string | undefined {
+  if (typeof value === 'string' || (value === undefined && sent === undefined)) return value
+  return `\0${inspect([value, sent], { depth: null, maxArrayLength: null, maxStringLength: null })}`
 }

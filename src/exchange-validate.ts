@@ -2,7 +2,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 
 import type { Exchange, Fill } from './exchange.ts'
 import { currentFields } from './exchange-fields.ts'
-import { applyHead, replayOnError, validatorsOfCached } from './exchange-replay.ts'
+import { type ReplayBody, applyHead, replayOnError, validatorsOfCached } from './exchange-replay.ts'
 import { isStream } from './exchange-stream.ts'
 import { UnusableValidationError } from './errors.ts'
 import { release } from './exchange-store.ts'
@@ -17,6 +17,7 @@ import {
   validationRequest,
 } from './http/revalidation.ts'
 import { mayServeOnError } from './http/freshness.ts'
+import type { Cached } from './store/cached.ts'
 
 /**
  * The handler is asked to confirm what is stored: it sees our conditions in place of the client's,
@@ -63,15 +64,15 @@ export function substitute(
   payload: unknown,
 ): { payload: unknown } | undefined {
   const { stale } = exchange
-  const status = payload instanceof Error ? statusOf(payload, reply) : reply.statusCode
-  if (status === 304 && exchange.conditions !== undefined && !(payload instanceof Error)) {
+  const status = payload instanceof Error ? errorStatus(reply, payload) : reply.statusCode
+  if (status === 304 && exchange.conditions !== undefined) {
     discard(payload)
     if (freshen(exchange, reply)) return { payload: stale!.entry.body }
     // It confirms something that is not stored here, and the client has asked no such question.
-    if (!mayRescue(exchange)) return { payload: new UnusableValidationError() }
+    if (!mayStandIn(exchange, stale)) return { payload: new UnusableValidationError() }
     return { payload: rescue(exchange, reply, status) }
   }
-  if (status < 500 || !mayRescue(exchange)) return undefined
+  if (status < 500 || !mayStandIn(exchange, exchange.stale)) return undefined
   discard(payload)
   if (payload instanceof Error) exchange.cache.trouble.report('handler', payload)
   return { payload: rescue(exchange, reply, status) }
@@ -132,36 +133,34 @@ function discard(payload: unknown): void {
   } else if (typeof stream.cancel === 'function') stream.cancel().catch(() => {})
 }
 
-/** RFC 5861 §4. Without a window of its own nothing stands in, however fresh an invalidation found it. */
-function mayRescue({ stale, cache }: Exchange): boolean {
-  if (stale === undefined || stale.entry.mustRevalidate) return false
-  if (stale.entry.staleIfErrorUntil <= stale.entry.freshUntil) return false
-  const now = cache.tiers.now()
-  // What was purged meanwhile stands in for nothing.
-  return mayServeOnError(stale.entry, now) && cache.tiers.stateOf(stale, now) !== undefined
+/** RFC 5861 §4. A response without a window stands in for nothing, be it fresh but for an invalidation. */
+export function mayStandIn({ cache: { tiers } }: Exchange, stale: Cached | undefined): boolean {
+  if (stale === undefined) return false
+  const { freshUntil, staleIfErrorUntil, mustRevalidate } = stale.entry
+  if (mustRevalidate || staleIfErrorUntil <= freshUntil) return false
+  const now = tiers.now()
+  if (!mayServeOnError(stale.entry, now)) return false
+  // After an invalidation it stands in for nothing, unless that was a soft one.
+  const state = tiers.stateOf(stale, now)
+  return state === 'stale' || state === 'fresh'
 }
 
-/** The status that Fastify would answer with. */
-function statusOf(error: unknown, { statusCode: own }: FastifyReply): number {
-  if (own !== 200) return own
-  const { statusCode, status } = (error ?? {}) as { statusCode?: unknown; status?: unknown }
-  return [statusCode, status].find(isErrorStatus) ?? 500
+/** The status that Fastify gives to an error: what the handler has set goes before. */
+function errorStatus({ statusCode }: FastifyReply, error: unknown): number {
+  if (statusCode >= 400) return statusCode
+  const stated = (error ?? {}) as { statusCode?: unknown; status?: unknown }
+  for (const status of [stated.statusCode, stated.status]) {
+    if (typeof status === 'number' && status >= 400 && status <= 599) return status
+  }
+  return 500
 }
 
-function isErrorStatus(status: unknown): status is number {
-  return typeof status === 'number' && status >= 400 && status <= 599
-}
-
-function rescue(
-  exchange: Exchange,
-  reply: FastifyReply,
-  fwdStatus: number,
-): string | Buffer | undefined {
+function rescue(exchange: Exchange, reply: FastifyReply, fwdStatus: number): ReplayBody {
   takeBack(exchange, reply, NO_NAMES)
+  exchange.fill!.rescued = true
   const { flight } = exchange
   if (flight !== undefined) flight.rescue = exchange.stale
   release(exchange, 'overtaken')
-  exchange.fill!.rescued = true
   const now = exchange.cache.tiers.now()
   return replayOnError(exchange, reply, exchange.stale!, { now, fwdStatus })
 }
@@ -177,9 +176,9 @@ export function rescueFromThrow(
   handler: () => unknown,
 ): unknown {
   const onThrow = (error: unknown): unknown => {
-    const status = statusOf(error, reply)
+    const status = errorStatus(reply, error)
     restoreRequest(exchange.fill!, reply.request)
-    if (reply.sent || status < 500 || !mayRescue(exchange)) throw error
+    if (reply.sent || status < 500 || !mayStandIn(exchange, exchange.stale)) throw error
     exchange.cache.trouble.report('handler', asError(error))
     return reply.send(rescue(exchange, reply, status))
   }

@@ -1,7 +1,7 @@
 import type { FastifyRequest } from 'fastify'
 
 import type { Flight } from './collapser.ts'
-import { type Exchange, fieldText } from './exchange.ts'
+import type { Exchange } from './exchange.ts'
 import { RESPONSE_KEY } from './exchange-target.ts'
 import { variantKey } from './http/cache-key.ts'
 import { selectingParts, selectingValue, withNominated } from './http/vary.ts'
@@ -15,8 +15,7 @@ const MARK_LENGTH = 8
 
 /**
  * A lookup under the primary key found the index of variants: from here on the key is a variant's.
- * An index that was invalidated still says by what variants are told apart; each of them has a
- * verdict of its own.
+ * An invalidation does not make the index wrong: each variant is put to the test by itself.
  */
 export function selectVariant(
   exchange: Exchange,
@@ -24,10 +23,10 @@ export function selectVariant(
   lookup: Lookup | undefined,
 ): boolean {
   if (lookup?.found === undefined) return false
-  const { varies: names, body, freshUntil } = lookup.found.entry
+  const { varies: names, body, keepUntil } = lookup.found.entry
   if (names === undefined || exchange.key !== exchange.primaryKey) return false
-  const until = lookup.state === 'fresh' ? freshUntil : 0
-  exchange.variants = { names, marks: typeof body === 'string' ? body : '', until }
+  const marks = typeof body === 'string' ? body : ''
+  exchange.variants = { names, marks, keepUntil: lookup.state === 'fresh' ? keepUntil : 0 }
   exchange.key = keyOfVariant(exchange, request, names)
   return true
 }
@@ -37,19 +36,11 @@ export function keyOfVariant(
   request: FastifyRequest,
   names: readonly string[],
 ): string {
-  const fields = fill?.requestFields ?? request.headers
-  const parts = selectingParts(names, fields, policy.vary.normalizers)
-  for (const [index, name] of names.entries()) {
-    const value = ownField(fields, name)
-    if (typeof value === 'string' || Array.isArray(value)) continue
-    parts[2 * index + 1] = fieldText(value, sentFields && ownField(sentFields, name))
-  }
+  const { normalizers } = policy.vary
+  const parts = selectingParts(names, fill?.requestFields ?? request.headers, normalizers)
+  // Hooks have seen what a schema took away afterwards.
+  if (sentFields) parts.push(...selectingParts(names, sentFields, normalizers))
   return RESPONSE_KEY + variantKey(primaryKey, parts)
-}
-
-/** Vary may nominate `constructor`, which every object has. */
-function ownField(fields: object, name: string): unknown {
-  return Object.hasOwn(fields, name) ? (fields as Record<string, unknown>)[name] : undefined
 }
 
 /**
@@ -61,31 +52,42 @@ export function latestIndex({ cache, primaryKey, variants }: Exchange): VariantI
   if (entry?.varies === undefined) return variants
   const names = variants === undefined ? entry.varies : withNominated(entry.varies, variants.names)
   if (names === undefined) return variants
-  const marks = names === entry.varies ? (entry.body as string) : ''
-  return { names, marks, until: names === entry.varies ? entry.freshUntil : 0 }
+  if (names !== entry.varies) return { names, marks: '', keepUntil: 0 }
+  // One that was invalidated is to be made anew.
+  const isValid = entry.epoch !== '' && cache.log.allows(entry)
+  return { names, marks: entry.body as string, keepUntil: isValid ? entry.keepUntil : 0 }
 }
 
-/** The index after a variant with this key was stored; undefined when there are too many. */
+/**
+ * The index after a variant with this key was stored, as long as that is to be kept; undefined when
+ * there are too many.
+ */
 export function indexWith(
   known: VariantIndex | undefined,
   names: readonly string[],
   key: string,
+  keepUntil: number,
 ): VariantIndex | undefined {
   const mark = key.slice(-MARK_LENGTH)
   // With other names all keys are others.
   const marks = known?.names === names ? known.marks : ''
   for (let at = 0; at < marks.length; at += MARK_LENGTH) {
-    if (marks.startsWith(mark, at)) return known
+    if (!marks.startsWith(mark, at)) continue
+    // One that lives on counts those anew that are stored from now on: the others may be gone.
+    return known!.keepUntil >= keepUntil ? known : { names, marks: mark, keepUntil }
   }
   if (marks.length >= MAX_VARIANTS * MARK_LENGTH) return undefined
-  return { names, marks: marks + mark, until: 0 }
+  return { names, marks: marks + mark, keepUntil: Math.max(keepUntil, known?.keepUntil ?? 0) }
 }
 
 /** The index as an entry in place of a response; as valid as the variant that it was made for. */
-export function indexEntry({ names, marks }: VariantIndex, variant: StoredEntry): StoredEntry {
+export function indexEntry(
+  { names, marks, keepUntil }: VariantIndex,
+  variant: StoredEntry,
+): StoredEntry {
   return {
     ...variant,
-    ...plainLifetimes(variant.storedAt, variant.keepUntil),
+    ...plainLifetimes(variant.storedAt, keepUntil),
     headers: [],
     removed: [],
     varies: names,
@@ -107,7 +109,7 @@ export function followsOtherVariant(
   if (names === undefined) return false
   const key = keyOfVariant(exchange, request, names)
   if (cached !== undefined && key === cached.variant!.key) return false
-  exchange.variants = { names, marks: flight.variants?.marks ?? '', until: 0 }
+  exchange.variants = flight.variants ?? { names, marks: '', keepUntil: 0 }
   exchange.key = key
   return true
 }
@@ -118,7 +120,8 @@ export function normalizeRequest({ policy }: Exchange, request: FastifyRequest):
   if (normalizers === undefined) return
   const { headers } = request
   for (const name of normalizers.keys()) {
-    if (headers[name] === undefined) continue
+    // What a schema has made something else of is as it is in the key.
+    if (typeof headers[name] !== 'string') continue
     const value = selectingValue(name, headers, normalizers)
     if (value === undefined && headers === request.raw.headers) delete headers[name]
     else headers[name] = value

@@ -1,11 +1,10 @@
 import type { IncomingHttpHeaders } from 'node:http'
-import { inspect } from 'node:util'
 
 import type { FastifyRequest } from 'fastify'
 
 import type { Flight } from './collapser.ts'
 import type { StreamOutcome } from './exchange-stream.ts'
-import { RESPONSE_KEY, findTarget } from './exchange-target.ts'
+import { RESPONSE_KEY, fieldText, findTarget } from './exchange-target.ts'
 import { variantKey } from './http/cache-key.ts'
 import {
   type CacheStatus,
@@ -21,6 +20,7 @@ import type { HandlerFields } from './http/handler-fields.ts'
 import type { NotStoredReason } from './http/storability.ts'
 import type { Fields } from './http/fields.ts'
 import { sessionHasData } from './http/session.ts'
+import { selectingValue } from './http/vary.ts'
 import type { KnownTarget } from './key-memo.ts'
 import type { Policy } from './policy.ts'
 import type { ResponseCache } from './response-cache.ts'
@@ -61,6 +61,8 @@ export class Exchange {
   demands: CacheControl | undefined = undefined
   /** A stored response that may not answer as it is; the handler may confirm it, or fail. */
   stale: Cached | undefined = undefined
+  /** That may be served to others while the handler runs. */
+  inWindow = false
   /** What the handler is asked to compare with, in place of the client's own conditions. */
   conditions: Conditions | undefined = undefined
   /** This is no client's request but the background refresh of what is stored. */
@@ -271,21 +273,15 @@ function varyValues(
   identity: string | undefined,
 ): (string | undefined)[] {
   const sent: RequestFields = sentFields ?? headers
-  const values = policy.vary.headers.map((name) => fieldText(headers[name], sent[name]))
+  const { normalizers } = policy.vary
+  const values = policy.vary.headers.map((name) =>
+    normalizers?.has(name)
+      ? selectingValue(name, headers, normalizers)
+      : fieldText(headers[name], sent[name]),
+  )
   for (const name of policy.vary.cookies) values.push(cookieValue(sent['cookie'], name))
   if (policy.vary.by !== undefined) values.push(identity)
   return values
-}
-
-const WHOLE = { depth: null, maxArrayLength: null, maxStringLength: null } as const
-
-/**
- * A schema may have made a number, a list or null of a field, or have taken it away; what hooks made
- * of the text before is still there. No text of a field has a NUL.
- */
-export function fieldText(value: unknown, sent: unknown): string | undefined {
-  if (typeof value === 'string' || (value === undefined && sent === undefined)) return value
-  return `\0${inspect([value, sent], WHOLE)}`
 }
 
 /** Tells the client, one field after the other. */

@@ -53,6 +53,12 @@ export interface ResponseCacheOptions {
    * @default true
    */
   statusHeader?: boolean | 'x-cache'
+  /**
+   * Tell caches on the way the tags of stored responses, as Cache-Groups (RFC 9875): they can be
+   * invalidated there too, by Cache-Group-Invalidation on the answer to a write. Tags are public then.
+   * @default false
+   */
+  cacheGroups?: boolean
   /** Told of trouble that was not allowed to become an error. Rate-limited logging happens anyway. */
   onError?: (error: Error, context: { operation: string }) => void
   /** The name of the cache client on the instance. @default 'cache' */
@@ -72,6 +78,7 @@ export interface CheckedOptions {
   breaker: BreakerOptions | false
   statusHeader: boolean
   xCache: boolean
+  cacheGroups: boolean
   onError: ResponseCacheOptions['onError']
   decorateAs: string
 }
@@ -79,7 +86,7 @@ export interface CheckedOptions {
 const WHERE = 'fastify-response-cache'
 const KNOWN = [
   ...['redis', 'namespace', 'memory', 'defaults', 'global', 'consistency', 'credentialHeaders'],
-  ...['deadlineMs', 'breaker', 'statusHeader', 'onError', 'decorateAs'],
+  ...['deadlineMs', 'breaker', 'statusHeader', 'cacheGroups', 'onError', 'decorateAs'],
 ]
 const DEFAULT_MAX_BYTES = 64 * 1024 * 1024
 
@@ -105,6 +112,7 @@ export function checkOptions(options: ResponseCacheOptions, app: FastifyInstance
     breaker: checkBreaker(reader),
     statusHeader: statusHeader !== false,
     xCache: statusHeader === 'x-cache',
+    cacheGroups: reader.flag('cacheGroups') ?? false,
     onError: reader.function<NonNullable<ResponseCacheOptions['onError']>>('onError'),
     decorateAs: reader.text('decorateAs') ?? 'cache',
   }

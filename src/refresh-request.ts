@@ -1,6 +1,6 @@
-import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
+import { type IncomingMessage, type RequestListener, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
-import { Writable, pipeline } from 'node:stream'
+import { Writable, finished } from 'node:stream'
 
 import inject from 'light-my-request'
 
@@ -70,7 +70,7 @@ export function refreshRequestOf(source: RefreshSource, keyed: KeyedCredentials)
   if ((source.ips?.length ?? 0) > 1) names.add('x-forwarded-for')
   const headers: Record<string, string | string[]> = {}
   for (const name of names) {
-    const value = fields[name]
+    const value = Object.hasOwn(fields, name) ? fields[name] : undefined
     if (value !== undefined) headers[name] = value
   }
   const cookies = keptCookies(fields.cookie, keyed)
@@ -120,7 +120,7 @@ export function sendRefresh(
     exchange = [raw, response]
     disguise(raw, request)
     Object.defineProperty(raw, REFRESH, { value: context })
-    withoutBuffers(raw, response)
+    paced(response)
     dispatch(raw, response)
   }
   try {
@@ -129,7 +129,9 @@ export function sendRefresh(
     inject(listener, options, (error, answer) => {
       if (error) return done({ error })
       const { statusCode: status } = answer!
-      pipeline(answer!.stream(), drain(), (broken) => done(broken ? { error: broken } : { status }))
+      // Nothing but its end is to come, see `paced`.
+      const end = answer!.stream().resume()
+      finished(end, (broken) => done(broken ? { error: broken } : { status }))
     })
   } catch (error) {
     done({ error: error as Error })
@@ -158,29 +160,26 @@ function addField(raw: IncomingMessage, name: string, value: string | string[]):
 }
 
 /**
- * The mock connection takes one write per turn of the event loop and keeps the rest: a large answer
- * would be in memory as a whole.
+ * Gives the answer a connection that takes whatever is written, at the pace of the event loop, and
+ * says when it wants more. With the mock one, a large answer would be in memory as a whole.
  */
-function withoutBuffers(raw: IncomingMessage, response: ServerResponse): void {
-  response.detachSocket(response.socket!)
-  response.assignSocket(
-    new Writable({ write: (_chunk, _encoding, next) => next() }) as unknown as Socket,
-  )
-  // Once the answer is broken nobody listens any more, and a handler may still go on with it.
-  raw.on('error', () => {})
-  response.on('error', () => {})
-}
-
-/** One chunk per turn of the event loop, or a long answer would keep everybody else waiting. */
-function drain(): Writable {
-  return new Writable({
+function paced(response: ServerResponse): void {
+  const socket = new Writable({
     write: (_chunk, _encoding, next) => void setImmediate(next),
+    writev: (_chunks, next) => void setImmediate(next),
   })
+  socket.on('drain', () => response.emit('drain'))
+  response.detachSocket(response.socket!)
+  response.assignSocket(socket as unknown as Socket)
+  // The mock's own keeps a copy for whoever made the request.
+  Object.assign(response, { write: Reflect.get(ServerResponse.prototype, 'write') as unknown })
 }
 
-/** What Fastify sees of a client that goes away. */
+/** What the application sees of a client that goes away. */
 function abort(raw: IncomingMessage, response: ServerResponse): void {
   Object.assign(raw, { aborted: true })
   raw.destroy()
+  // Where something has read the body that is not there, the mock request does not close any more.
+  if (!raw.destroyed) raw.emit('close')
   response.destroy()
 }

@@ -4,12 +4,12 @@ import { InvalidOptionError } from './errors.ts'
 import { EXCHANGE, openExchange } from './exchange.ts'
 import { listenToSerializer } from './exchange-serializer.ts'
 import { serve } from './exchange-serve.ts'
-import { encodeTag, tagProblem } from './invalidation/tags.ts'
+import { invalidateAfter } from './exchange-unsafe.ts'
+import { isSafeMethod } from './http/cache-groups.ts'
 import type { CheckedOptions } from './options.ts'
 import { type RouteCacheOptions, checkRouteOptions } from './options-route.ts'
 import { type Policy, compilePolicy } from './policy.ts'
 import type { ResponseCache } from './response-cache.ts'
-import { syncResult } from './sync-result.ts'
 
 /** What a route is attached to. A registration in an inner scope takes the route over. */
 interface Attachment {
@@ -21,31 +21,69 @@ interface Attachment {
 const ATTACHMENT = Symbol('fastify-response-cache.attachment')
 type CachedRoute = RouteOptions & { [ATTACHMENT]?: Attachment; websocket?: boolean }
 
-const SAFE_METHODS = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE'])
-
 /** Compiles each route's policy once, when the route is declared, and attaches the cache to it. */
 export function attachRoutes(
   scope: FastifyInstance,
   cache: ResponseCache,
   checked: CheckedOptions,
 ): void {
+  const cachedShapes = new Set<string>()
   scope.addHook('onRoute', (route: CachedRoute) => {
-    const options = optionsOf(route, checked)
-    if (options === undefined || route.websocket === true) return
+    const own = ownOptions(route, checked)
+    if (own === false || route.websocket === true) return
+    const options = optionsOf(route, own, checked)
     const attached = route[ATTACHMENT]
     // Registered twice in one scope: the first keeps the route, unless it names the second.
-    if (attached?.scope === scope && !namesRegistration(route, checked)) return
-    const attachment = { cache, policy: compile(route, options, { cache, checked }), scope }
-    if (attached === undefined) attach(route, attachment)
-    else Object.assign(attached, attachment)
+    const isKept = attached?.scope === scope && !namesRegistration(route, checked)
+    if (options !== undefined && !isKept) {
+      const attachment = { cache, policy: compile(route, options, { cache, checked }), scope }
+      if (attached === undefined) attach(route, attachment)
+      else Object.assign(attached, attachment)
+      if (methodsOf(route).includes('GET')) cachedShapes.add(shapeOf(route))
+    }
+    if (hasUnsafe(route)) watchUnsafe(route, { cache, checked, cachedShapes })
   })
 }
 
-/** The route's options over the defaults; undefined when the route is not cached. */
-function optionsOf(route: CachedRoute, checked: CheckedOptions): RouteCacheOptions | undefined {
+/**
+ * Each registration does its part after an unsafe request, in one step. Whether a cached route has
+ * the same URLs is asked when a request comes: that one may be declared later.
+ */
+function watchUnsafe(
+  route: CachedRoute,
+  {
+    cache,
+    checked,
+    cachedShapes,
+  }: { cache: ResponseCache; checked: CheckedOptions; cachedShapes: ReadonlySet<string> },
+): void {
+  const shape = shapeOf(route)
+  route.onSend = appended(route.onSend, (request: FastifyRequest, reply: FastifyReply, payload) => {
+    const attached = route[ATTACHMENT]
+    const policy = attached?.cache === cache ? attached.policy : undefined
+    const invalidatesTarget =
+      policy?.invalidateTarget ??
+      (checked.defaults.invalidateTarget !== false && cachedShapes.has(shape))
+    return invalidateAfter({ cache, policy, invalidatesTarget }, request, reply, payload)
+  })
+}
+
+/** The URL pattern without the names of its parameters: `/a/:id` and `/a/:key` are the same URLs. */
+function shapeOf({ url }: RouteOptions): string {
+  return url.replace(/:\w+/g, ':')
+}
+
+function ownOptions(route: CachedRoute, { decorateAs }: CheckedOptions): unknown {
   const config = (route.config ?? {}) as Record<string, unknown>
-  const own = config[checked.decorateAs] ?? config['cache']
-  if (own === false) return undefined
+  return config[decorateAs] ?? config['cache']
+}
+
+/** The route's options over the defaults; undefined when the route is not cached. */
+function optionsOf(
+  route: CachedRoute,
+  own: unknown,
+  checked: CheckedOptions,
+): RouteCacheOptions | undefined {
   if (own === undefined) {
     const reads = methodsOf(route).some((method) => method === 'GET' || method === 'HEAD')
     return checked.global && reads ? checked.defaults : undefined
@@ -60,13 +98,16 @@ function optionsOf(route: CachedRoute, checked: CheckedOptions): RouteCacheOptio
 }
 
 function namesRegistration(route: CachedRoute, { decorateAs }: CheckedOptions): boolean {
-  return (
-    decorateAs !== 'cache' && (route.config as Record<string, unknown>)[decorateAs] !== undefined
-  )
+  const config = route.config as Record<string, unknown> | undefined
+  return decorateAs !== 'cache' && config?.[decorateAs] !== undefined
 }
 
 function methodsOf(route: RouteOptions): string[] {
   return Array.isArray(route.method) ? route.method : [route.method]
+}
+
+function hasUnsafe(route: RouteOptions): boolean {
+  return !methodsOf(route).every(isSafeMethod)
 }
 
 function nameOf(route: RouteOptions): string {
@@ -84,21 +125,7 @@ function compile(
   if (methods.includes('GET') && own.ttl === undefined) {
     throw new InvalidOptionError(`${where}.ttl is missing; set it here or in the plugin's defaults`)
   }
-  const unsafe = methods.some((method) => !SAFE_METHODS.has(method))
-  if (
-    !unsafe &&
-    own.invalidates !== undefined &&
-    own.invalidates !== checked.defaults.invalidates
-  ) {
-    throw new InvalidOptionError(
-      `${where}.invalidates has no effect on ${methods.join(', ')}; it belongs to routes that write`,
-    )
-  }
-  if (unsafe && own.invalidates === undefined && !methods.includes('GET')) {
-    throw new InvalidOptionError(
-      `${where} has no effect: only GET is cached; use invalidates on routes that write`,
-    )
-  }
+  checkInvalidates(route, options, checked)
   const policy = compilePolicy(
     {
       url: route.url,
@@ -113,6 +140,32 @@ function compile(
   return policy
 }
 
+const INVALIDATING = ['invalidates', 'invalidateTarget'] as const
+
+/** What invalidates belongs to routes that write, and those have nothing else here. */
+function checkInvalidates(
+  route: CachedRoute,
+  options: RouteCacheOptions,
+  { defaults }: CheckedOptions,
+): void {
+  const where = `${nameOf(route)}: config.cache`
+  const methods = methodsOf(route)
+  const named = INVALIDATING.filter((name) => options[name] !== undefined)
+  const wrong = named.find((name) => options[name] !== defaults[name])
+  // Fastify declares HEAD with the options of a route that may write as well.
+  if (wrong !== undefined && !hasUnsafe(route) && methods.includes('GET')) {
+    throw new InvalidOptionError(
+      `${where}.${wrong} has no effect on ${methods.join(', ')}; it belongs to routes that write`,
+    )
+  }
+  if (named.length === 0 && hasUnsafe(route) && !methods.includes('GET')) {
+    throw new InvalidOptionError(
+      `${where} has no effect: only GET is cached; ` +
+        'use invalidates or invalidateTarget on routes that write',
+    )
+  }
+}
+
 /**
  * Adds our hooks to this route only, and takes the handler's place. The hook arrays of the route
  * belong to the user and may be shared between routes: new ones are assigned.
@@ -120,11 +173,6 @@ function compile(
 function attach(route: CachedRoute, attachment: Attachment): void {
   route[ATTACHMENT] = attachment
   const methods = methodsOf(route)
-  if (methods.some((method) => !SAFE_METHODS.has(method)) && attachment.policy.invalidates) {
-    route.onSend = appended(route.onSend, (request: FastifyRequest, reply: FastifyReply) =>
-      invalidateAfter(attachment, request, reply),
-    )
-  }
   if (!methods.includes('GET') && !methods.includes('HEAD')) return
   const handler = route.handler
   route.handler = function (this: FastifyInstance, request, reply) {
@@ -176,28 +224,4 @@ function prepended<Hook>(hooks: Hook | Hook[] | undefined, hook: NoInfer<Hook>):
 function listOf<Hook>(hooks: Hook | Hook[] | undefined): Hook[] {
   if (hooks === undefined) return []
   return Array.isArray(hooks) ? hooks : [hooks]
-}
-
-/**
- * After a successful write, and before the client has its answer. The write is done, so trouble is
- * reported and the answer stands: this process has forgotten, the others are told when Redis is back.
- */
-async function invalidateAfter(
-  { cache, policy }: Attachment,
-  request: FastifyRequest,
-  reply: FastifyReply,
-): Promise<void> {
-  if (SAFE_METHODS.has(request.method) || reply.statusCode < 200 || reply.statusCode >= 400) return
-  try {
-    const { invalidates } = policy
-    const tags = syncResult(
-      'invalidates',
-      typeof invalidates === 'function' ? invalidates(request, reply) : invalidates!,
-    )
-    const problem = tags.map(tagProblem).find((each) => each !== undefined)
-    if (problem !== undefined) throw new TypeError(`invalidates gave a wrong tag: ${problem}`)
-    await cache.invalidate({ tags: tags.map((tag) => encodeTag('tag', tag)), mode: 'expire' })
-  } catch (error) {
-    cache.trouble.report('invalidates', error as Error)
-  }
 }

@@ -48,8 +48,8 @@ export interface VariantIndex {
   readonly names: readonly string[]
   /** Marks of the variants that are stored, to count them. */
   readonly marks: string
-  /** Until when it is stored as it is; 0 where it has to be stored anew. */
-  readonly until: number
+  /** How long it is kept, in epoch milliseconds; 0 when it is to be made anew. */
+  readonly keepUntil: number
 }
 
 /** Fresh until then, and afterwards good for nothing. */

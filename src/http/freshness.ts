@@ -36,9 +36,13 @@ export function mayServeWhileRevalidating(response: StoredFreshness, now: number
   return now < response.staleWhileRevalidateUntil && isClockRight(response, now)
 }
 
-/** RFC 5861 §4: stale, and may answer in place of an error. */
+/**
+ * RFC 5861 §4: stale, and may answer in place of an error. Without a window of its own not even
+ * while its lifetime lasts: what is asked about then is something that was invalidated.
+ */
 export function mayServeOnError(response: StoredFreshness, now: number): boolean {
-  return now < response.staleIfErrorUntil && isClockRight(response, now)
+  const { freshUntil, staleIfErrorUntil } = response
+  return staleIfErrorUntil > freshUntil && now < staleIfErrorUntil && isClockRight(response, now)
 }
 
 /**

@@ -61,10 +61,12 @@ export function selectingValue(
   request: RequestFields,
   normalizers?: Normalizers,
 ): string | undefined {
-  const field: unknown = request[name]
   // Vary may nominate `constructor`, which every object has.
+  const field: unknown = Object.hasOwn(request, name) ? request[name] : undefined
+  if (field === undefined) return undefined
   const value = Array.isArray(field) ? field.join(', ') : field
-  if (typeof value !== 'string') return undefined
+  // A schema has made a number or null of it. No text of a field has a NUL.
+  if (typeof value !== 'string') return `\0${JSON.stringify(value)}`
   const normalizer = normalizers?.get(name)
   return normalizer === undefined ? withoutOptionalSpace(name, value) : normalizer(value)
 }

@@ -150,6 +150,13 @@ describe('mayServeWhileRevalidating and mayServeOnError', () => {
     assert.equal(mayServeOnError(stored, 1_080_000), false)
   })
 
+  // Regression: what was invalidated while it was fresh answered in place of errors, unasked.
+  it('hold at no time without a window of their own', () => {
+    const plain = { ...stored, staleIfErrorUntil: stored.freshUntil }
+    assert.equal(mayServeOnError(plain, 1_030_000), false)
+    assert.equal(mayServeOnError(plain, 1_060_000), false)
+  })
+
   it('end when the clock was set far back', () => {
     assert.equal(mayServeWhileRevalidating(stored, 1), false)
     assert.equal(mayServeOnError(stored, 1), false)

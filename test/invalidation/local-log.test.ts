@@ -23,6 +23,24 @@ describe('LocalLog', () => {
     assert.equal(log.allows({ ...log.position, tags: [] }), true)
   })
 
+  it('tells what an invalidation left: the hardest of all that happened since', async () => {
+    const log = new LocalLog(100)
+    const old = { ...log.position, tags: ['a'] }
+    assert.equal(log.verdict(old), 'valid')
+    await log.invalidate({ tags: ['a'], mode: 'soft' })
+    assert.equal(log.verdict(old), 'softened')
+    const between = { ...log.position, tags: ['a'] }
+    await log.invalidate({ tags: ['a'], mode: 'expire' })
+    await log.invalidate({ tags: ['a'], mode: 'soft' })
+    assert.deepEqual([log.verdict(old), log.verdict(between)], ['expired', 'expired'])
+    await log.invalidate({ tags: ['a'], mode: 'purge' })
+    assert.equal(log.verdict(between), 'purged')
+    const last = { ...log.position, tags: [] }
+    await log.invalidate({ tags: 'all', mode: 'soft' })
+    assert.equal(log.verdict(last), 'purged', 'everything is below the floor')
+    assert.equal(new LocalLog(100).verdict({ ...log.position, tags: [] }), 'purged')
+  })
+
   it('has taken effect when invalidate returns, before anybody waits for it', () => {
     const log = new LocalLog(100)
     const old = { ...log.position, tags: ['a'] }

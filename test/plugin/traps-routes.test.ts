@@ -91,7 +91,7 @@ test('a route for several methods caches GET, reads with HEAD, and leaves the ot
   assert.equal((await client.get('/x')).text, 'GET 5')
 })
 
-test('a route for GET and POST without invalidates caches GET only', async (t) => {
+test('a route for GET and POST without invalidates caches GET only, until the next POST', async (t) => {
   let runs = 0
   const client = await start(t, (app) => {
     app.route({
@@ -106,6 +106,7 @@ test('a route for GET and POST without invalidates caches GET only', async (t) =
     const post = await client.send('POST', '/x')
     assert.deepEqual([post.text, post.headers['cache-status']], [`POST ${run}`, undefined])
   }
+  assertStored(await client.get('/x'), 'stale')
   assertHit(await client.get('/x'))
 })
 
@@ -378,3 +379,22 @@ for (const when of ['before', 'after'] as const) {
     assert.equal(await upgrade(client, '/both'), 'hello', 'beside a stored page')
   })
 }
+
+// Regression: a route without config could not be declared when both registrations cache every route.
+test('of two registrations that cache every route the first has those that name none', async (t) => {
+  let app!: WithTwo
+  const client = await start(
+    t,
+    async (instance) => {
+      app = instance as WithTwo
+      const options = { global: true, defaults: { ttl: '1h' } } as const
+      await app.register(responseCache, { decorateAs: 'second', ...options })
+      app.get('/any', async () => 'any')
+    },
+    { cache: { global: true } },
+  )
+  assertStored(await client.get('/any'))
+  assertHit(await client.get('/any'))
+  assert.equal(app.cache.stats().hits, 1)
+  assert.equal(app.second.stats().hits, 0)
+})
