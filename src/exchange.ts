@@ -65,7 +65,9 @@ export class Exchange {
   /** This is no client's request but the background refresh of what is stored. */
   refresh: RefreshContext | undefined = undefined
   status: CacheStatus | undefined = undefined
-  /** The fields as they came, where a schema may take some away before the key is complete. */
+  /** Whether the request came with it; a handler may hide it from its origin. */
+  hasAuthorization = false
+  /** The fields as they came, where a schema may change some before the key is complete. */
   sentFields: RequestFields | undefined = undefined
   /** Why a handler would have to run. */
   fwd: ForwardReason = 'uri-miss'
@@ -100,6 +102,8 @@ export class Fill {
   readonly knownVersion: number
   /** The header section when the handler started: what hooks and plugins had made of it. */
   readonly before: Fields
+  /** Those of the request at that moment: what the handler changes says nothing of its client. */
+  requestFields: RequestFields = {}
   startedAt = 0
   failure: NotStoredReason | undefined = undefined
   /** The handler has answered, before any hook saw it; until then all below says nothing. */
@@ -140,11 +144,9 @@ export interface Flow {
   settle: (() => void) | undefined
 }
 
-/** What hooks and the handler say of the answer through `reply.cache…()`, from the first hook on. */
+/** What hooks and handler say of the answer by `reply.cache…()`: encoded tags, seconds. */
 export interface CacheNotes {
-  /** Encoded. */
   tags?: string[]
-  /** Seconds. */
   ttl?: number
   skip?: { reason: string | undefined }
 }
@@ -163,6 +165,7 @@ export function openExchange(
     return exchange
   }
   exchange.bypass = oddRequest(request.headers)
+  exchange.hasAuthorization = request.headers.authorization !== undefined
   if (exchange.bypass === undefined && !policy.public && policy.vary.by === undefined) {
     exchange.bypass = credentialReason(exchange, request)
   }
