@@ -22,6 +22,9 @@ import type { StoredEntry } from './stored-response.ts'
 export type ReplayBody = StoredEntry['body'] | Readable
 type SentFields = Record<string, string | string[]>
 
+/** What of an entry makes the head of an answer. */
+type StoredHead = Pick<StoredEntry, 'status' | 'headers' | 'removed' | 'body'>
+
 /** The fields of a stored response as they are for a while: until age or ttl is another number. */
 interface Rendered {
   until: number
@@ -232,7 +235,10 @@ export function asTyped(reply: FastifyReply, body: ReplayBody): ReplayBody {
   return Readable.from([body])
 }
 
-function applyHead(reply: FastifyReply, entry: StoredEntry, fields: SentFields): void {
+/** Over what hooks and plugins have set; the status, too. */
+export function applyHead(reply: FastifyReply, entry: StoredHead, fields: SentFields): void {
+  // Hooks may add to a list of theirs, and Fastify to that of the cookies.
+  if (entry.headers.some(hasList)) fields = withOwnLists(fields)
   const vary = fields['vary']
   // Hooks vary on fields of their own (CORS on Origin), and the handler's come on top.
   const own = vary === undefined ? undefined : reply.getHeader('vary')
@@ -241,6 +247,19 @@ function applyHead(reply: FastifyReply, entry: StoredEntry, fields: SentFields):
   for (const name of entry.removed) reply.removeHeader(name)
   // A serializer that a hook has set would be applied to a text that is serialized already.
   if (typeof entry.body === 'string') reply.serializer(null as never)
+}
+
+function hasList([, value]: StoredEntry['headers'][number]): boolean {
+  return typeof value !== 'string'
+}
+
+function withOwnLists(fields: SentFields): SentFields {
+  const own: SentFields = {}
+  for (const name in fields) {
+    const value = fields[name]!
+    own[name] = typeof value === 'string' ? value : value.slice()
+  }
+  return own
 }
 
 function mergedVary(own: unknown, stored: string | readonly string[]): string {

@@ -4,7 +4,7 @@ import type { Flight } from './collapser.ts'
 import { OnlyIfCachedError } from './errors.ts'
 import { EXCHANGE, type Exchange, identify, tellStatus } from './exchange.ts'
 import { watchAnswer } from './exchange-answer.ts'
-import { type Action, decide, readDemands } from './exchange-decide.ts'
+import { type Action, decide, mayServeOthers, readDemands } from './exchange-decide.ts'
 import { refreshInBackground } from './exchange-refresh.ts'
 import { type ReplayBody, replay, replayCollapsed, replayOnError } from './exchange-replay.ts'
 import { askForValidation, mayStandIn, rescueFromThrow } from './exchange-validate.ts'
@@ -188,7 +188,7 @@ function forward(exchange: Exchange, reply: FastifyReply, handler: Handler): unk
     if (flight !== undefined && result instanceof Promise) seeToWaiters(exchange, reply, result)
     return result
   }
-  if (exchange.inWindow) flight?.serveStale()
+  if (flight !== undefined && mayServeOthers(exchange)) flight.serveStale()
   askForValidation(exchange, reply.request)
   const result = rescueFromThrow(exchange, reply, handler)
   if (flight !== undefined && result instanceof Promise) seeToWaiters(exchange, reply, result)

@@ -9,6 +9,7 @@ import { indexEntry } from './exchange-variants.ts'
 import { type Exchange, NOTES, tellStatus } from './exchange.ts'
 import { type CacheStatus, STORED_MISS, STORED_STALE } from './http/cache-status.ts'
 import type { FieldValue } from './http/fields.ts'
+import { isFresh, mayServeWhileRevalidating } from './http/freshness.ts'
 import type { FieldReader, NotStoredReason } from './http/storability.ts'
 import { Cached } from './store/cached.ts'
 import type { StoredEntry } from './stored-response.ts'
@@ -146,10 +147,16 @@ function keep(exchange: Exchange, { entry, size, variant }: Storable): void {
   noteRefreshed(exchange, variant?.key ?? exchange.key)
   const { flight } = exchange
   if (flight === undefined) return
+  if (!answersOthers(entry, tiers.now())) return release(exchange, 'uncacheable')
   if (flight.waiters === undefined) return release(exchange, 'unwaited')
   const cached = new Cached(entry, 'handler')
   if (variant !== undefined) cached.variant = { names: variant.index.names, key: variant.key }
   release(exchange, cached)
+}
+
+/** What is stale from the start is confirmed for each request, and waiting in line for that is no use. */
+function answersOthers(entry: StoredEntry, now: number): boolean {
+  return isFresh(entry, now) || mayServeWhileRevalidating(entry, now)
 }
 
 /** Lets go of whoever waits for this exchange. */

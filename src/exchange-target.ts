@@ -106,7 +106,7 @@ export function varyValues(
  * A schema may have made a number, a list or null of a field, or have taken it away; what hooks made
  * of the text before is still there. No text of a field has a NUL.
  */
-function fieldText(value: unknown, sent: unknown): string | undefined {
+export function fieldText(value: unknown, sent: unknown): string | undefined {
   if (typeof value === 'string' || (value === undefined && sent === undefined)) return value
   return `\0${inspect([value, sent], { depth: null, maxArrayLength: null, maxStringLength: null })}`
 }

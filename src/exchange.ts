@@ -60,14 +60,14 @@ export class Exchange {
   demands: CacheControl | undefined = undefined
   /** A stored response that may not answer as it is; the handler may confirm it, or fail. */
   stale: Cached | undefined = undefined
-  /** That may be served to others while the handler runs. */
-  inWindow = false
   /** What the handler is asked to compare with, in place of the client's own conditions. */
   conditions: Conditions | undefined = undefined
   /** This is no client's request but the background refresh of what is stored. */
   refresh: RefreshContext | undefined = undefined
   status: CacheStatus | undefined = undefined
-  /** The fields as they came, where a schema may take some away before the key is complete. */
+  /** Whether the request came with it; a handler may hide it from its origin. */
+  hasAuthorization = false
+  /** The fields as they came, where a schema may change some before the key is complete. */
   sentFields: RequestFields | undefined = undefined
   /** Why a handler would have to run. */
   fwd: ForwardReason = 'uri-miss'
@@ -102,7 +102,8 @@ export class Fill {
   readonly knownVersion: number
   /** The header section when the handler started: what hooks and plugins had made of it. */
   readonly before: Fields
-  /** When the handler was asked, in epoch milliseconds. */
+  /** Those of the request at that moment: what the handler changes says nothing of its client. */
+  requestFields: RequestFields = {}
   startedAt = 0
   failure: NotStoredReason | undefined = undefined
   /** The handler has answered, before any hook saw it; until then all below says nothing. */
@@ -115,8 +116,9 @@ export class Fill {
   body: string | Uint8Array | undefined = undefined
   /** The body flows to the client still; what becomes of it is told later. */
   flow: Flow | undefined = undefined
-  /** The fields of the request as they came, while the handler sees others. */
+  /** Fields of the request as they came and as a schema made them, while the handler sees others. */
   ownRequestFields: IncomingHttpHeaders | undefined = undefined
+  ownMadeFields: IncomingHttpHeaders | undefined = undefined
   /** The handler's own status, where another is made of it. */
   fwdStatus: number | undefined = undefined
   /** A stored response takes the place of what the handler said. */
@@ -142,11 +144,9 @@ export interface Flow {
   settle: (() => void) | undefined
 }
 
-/** What hooks and the handler say of the answer through `reply.cache…()`, from the first hook on. */
+/** What hooks and handler say of the answer by `reply.cache…()`: encoded tags, seconds. */
 export interface CacheNotes {
-  /** Encoded. */
   tags?: string[]
-  /** Seconds. */
   ttl?: number
   skip?: { reason: string | undefined }
 }
@@ -165,6 +165,7 @@ export function openExchange(
     return exchange
   }
   exchange.bypass = oddRequest(request.headers)
+  exchange.hasAuthorization = request.headers.authorization !== undefined
   if (exchange.bypass === undefined && !policy.public && policy.vary.by === undefined) {
     exchange.bypass = credentialReason(exchange, request)
   }
