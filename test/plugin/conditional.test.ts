@@ -14,9 +14,7 @@ import {
   assertStored,
 } from '../support/assert-status.ts'
 import { type Answer, type Client, Door, openDoor, start } from '../support/app.ts'
-import { testInAllTiers, useRedis } from './tiers.ts'
-
-useRedis()
+import { onEachTier } from '../support/tiers.ts'
 
 const MODIFIED = 'Tue, 04 Nov 2025 10:00:00 GMT'
 const LATER = 'Tue, 04 Nov 2025 10:00:01 GMT'
@@ -121,7 +119,7 @@ for (const [stored, conditions, isNotModified] of CASES) {
   })
 }
 
-testInAllTiers('a 304 has the fields that the client updates its copy with', async (t, cache) => {
+onEachTier('a 304 has the fields that the client updates its copy with', async (t, cache) => {
   let requests = 0
   const { client } = await startPage(
     t,

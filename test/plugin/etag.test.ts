@@ -8,9 +8,7 @@ import type { FastifyInstance, FastifyReply } from 'fastify'
 import { assertHit, assertNotStored, assertStored } from '../support/assert-status.ts'
 import { type Answer, type Client, start } from '../support/app.ts'
 import type { RouteCacheOptions } from '../../src/index.ts'
-import { testInAllTiers, useRedis } from './tiers.ts'
-
-useRedis()
+import { onEachTier } from '../support/tiers.ts'
 
 const MADE = /^W\/"[^"\s]+"$/
 
@@ -72,7 +70,7 @@ const ANSWERS: [string, (reply: FastifyReply) => unknown][] = [
 ]
 
 for (const [what, handle] of ANSWERS) {
-  testInAllTiers(`${what} has the same tag on fill, hit, HEAD and 304`, async (t, cache) => {
+  onEachTier(`${what} has the same tag on fill, hit, HEAD and 304`, async (t, cache) => {
     await tagOf(await startPage(t, handle, { cache }))
   })
 }

@@ -7,9 +7,7 @@ import type { FastifyReply } from 'fastify'
 import { assertHit, assertStatus, assertStored } from '../support/assert-status.ts'
 import { type Answer, type Client, Door, openDoor, start } from '../support/app.ts'
 import type { RouteCacheOptions } from '../../src/index.ts'
-import { testInAllTiers, useRedis } from './tiers.ts'
-
-useRedis()
+import { onEachTier } from '../support/tiers.ts'
 
 const MODIFIED = 'Tue, 04 Nov 2025 10:00:00 GMT'
 const TEXT = 'Grüße aus Köln — 東京'
@@ -71,7 +69,7 @@ const PARTS: [range: string, start: number, end: number][] = [
   ['BYTES= 2-6 ,', 2, 7],
 ]
 
-testInAllTiers('one range is cut in bytes, wherever characters begin', async (t, cache) => {
+onEachTier('one range is cut in bytes, wherever characters begin', async (t, cache) => {
   const { client, part, runs } = await startPage(t, undefined, { cache })
   const first = await client.get('/page')
   assertStored(first)
@@ -182,7 +180,7 @@ const BODIES: [string, (reply: FastifyReply) => unknown, Buffer][] = [
 ]
 for (const [what, handle, whole] of BODIES) {
   // Regression: a part of a text without a type was called application/octet-stream.
-  testInAllTiers(`a part of ${what} has the type of the whole`, async (t, cache) => {
+  onEachTier(`a part of ${what} has the type of the whole`, async (t, cache) => {
     const { client, part } = await startPage(t, handle, { cache })
     const first = await client.get('/page')
     const again = await client.get('/page')

@@ -10,9 +10,7 @@ import { commandCalls } from '../store/command-calls.ts'
 import { assertHit, assertStatus, statusOf } from '../support/assert-status.ts'
 import { type Answer, type Client, Door, openDoor, start } from '../support/app.ts'
 import type { ResponseCacheOptions, RouteCacheOptions } from '../../src/index.ts'
-import { overRedis, redis, testInAllTiers, useRedis } from './tiers.ts'
-
-useRedis()
+import { onEachTier, overRedis, sharedRedis } from '../support/tiers.ts'
 
 const LANGUAGES = ['de', 'en', 'fr', 'it', 'pl']
 
@@ -59,7 +57,7 @@ function assertOwn(languages: readonly string[], pages: readonly Answer[]): void
   for (const [at, { text }] of pages.entries()) assert.equal(text, `in ${languages[at]}`)
 }
 
-testInAllTiers('50 requests of one variant make one run, known or not', async (t, options) => {
+onEachTier('50 requests of one variant make one run, known or not', async (t, options) => {
   for (const isKnown of [false, true]) {
     let door = openDoor()
     let runs = 0
@@ -94,7 +92,7 @@ testInAllTiers('50 requests of one variant make one run, known or not', async (t
   }
 })
 
-testInAllTiers(
+onEachTier(
   'requests of all variants at once, when nobody knows of them, make one run for each',
   async (t, options) => {
     const door = new Door()
@@ -116,7 +114,7 @@ testInAllTiers(
   },
 )
 
-testInAllTiers(
+onEachTier(
   'requests of all variants at once, when they are known, do not wait for each other',
   async (t, options) => {
     let door = openDoor()
@@ -137,7 +135,7 @@ testInAllTiers(
   },
 )
 
-testInAllTiers('whatever happens at once, everybody gets the own variant', async (t, options) => {
+onEachTier('whatever happens at once, everybody gets the own variant', async (t, options) => {
   const { get, app } = await startProcess(t, options, async () => pause(Math.random() * 5), {
     ttl: '1h',
     tags: ['pages'],
@@ -168,7 +166,7 @@ test('coalesce: false runs the handler for each, with the own variant', async (t
 for (const memory of [{}, { memory: false }] as const) {
   const title = memory.memory === false ? 'without memory' : 'with memory'
   test(`two processes that share Redis keep variants apart and share them, ${title}`, async (t) => {
-    const shared = { ...overRedis(), ...memory }
+    const shared = { ...(await overRedis()), ...memory }
     const door = new Door()
     const runs: string[] = []
     const handle = async (language: string): Promise<void> => {
@@ -193,7 +191,7 @@ for (const memory of [{}, { memory: false }] as const) {
 }
 
 test('what one process has stored, another finds with its first request', async (t) => {
-  const shared = overRedis()
+  const shared = await overRedis()
   let runs = 0
   const handle = async (): Promise<void> => void runs++
   const one = await startProcess(t, shared, handle)
@@ -208,9 +206,13 @@ test('what one process has stored, another finds with its first request', async 
 })
 
 test('a lookup in Redis is one GET, and two where the response varies', async (t) => {
-  const { client, get } = await startProcess(t, { ...overRedis(), memory: false }, async () => {})
+  const { client, get } = await startProcess(
+    t,
+    { ...(await overRedis()), memory: false },
+    async () => {},
+  )
   await Promise.all([client.get('/plain'), get('de')])
-  const raw = redis().client()
+  const raw = (await sharedRedis()).client()
   // Each is asked once before, for whatever is asked only once.
   for (const [ask, gets] of [
     [() => client.get('/plain'), 1],
@@ -224,13 +226,17 @@ test('a lookup in Redis is one GET, and two where the response varies', async (t
 })
 
 test('with memory a known variant that memory lacks is one GET', async (t) => {
-  const shared = overRedis()
+  const shared = await overRedis()
   const one = await startProcess(t, shared, async () => {})
   const two = await startProcess(t, shared, async () => {})
   for (const language of ['de', 'en']) await one.get(language)
   assertHit(await two.get('de'))
-  const calls = await commandCalls(redis().client(), async () => assertHit(await two.get('en')))
+  const calls = await commandCalls((await sharedRedis()).client(), async () =>
+    assertHit(await two.get('en')),
+  )
   assert.equal(calls['get'], 1, JSON.stringify(calls))
-  const none = await commandCalls(redis().client(), async () => assertHit(await two.get('en')))
+  const none = await commandCalls((await sharedRedis()).client(), async () =>
+    assertHit(await two.get('en')),
+  )
   assert.equal(none['get'], undefined, JSON.stringify(none))
 })

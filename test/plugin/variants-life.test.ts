@@ -13,9 +13,7 @@ import {
 } from '../support/assert-status.ts'
 import { type Answer, type Client, Door, eventually, openDoor, start } from '../support/app.ts'
 import type { ResponseCacheOptions, RouteCacheOptions } from '../../src/index.ts'
-import { testInAllTiers, useRedis } from './tiers.ts'
-
-useRedis()
+import { onEachTier } from '../support/tiers.ts'
 
 interface Scene {
   client: Client
@@ -64,7 +62,7 @@ function stopTime(t: TestContext): void {
   t.after(() => mock.timers.reset())
 }
 
-testInAllTiers('a tag of all variants makes all of them be forgotten', async (t, options) => {
+onEachTier('a tag of all variants makes all of them be forgotten', async (t, options) => {
   const { cache, get } = await startPage(t, { ttl: '1h', tags: ['pages'] }, options)
   for (const language of ['de', 'en']) await get(language)
   for (const [at, forget] of [
@@ -86,7 +84,7 @@ testInAllTiers('a tag of all variants makes all of them be forgotten', async (t,
   }
 })
 
-testInAllTiers('a tag of one variant leaves the others alone', async (t, options) => {
+onEachTier('a tag of one variant leaves the others alone', async (t, options) => {
   const { cache, get } = await startPage(t, { ttl: '1h' }, options)
   for (const language of ['de', 'en', 'fr']) await get(language)
   await cache.invalidateTags(['in-fr'])
@@ -99,7 +97,7 @@ testInAllTiers('a tag of one variant leaves the others alone', async (t, options
 // Regression: what says which variants there are was taken for a stale response, and its bytes were
 // sent in place of an error.
 for (const mode of ['soft', 'expire', 'purge'] as const) {
-  testInAllTiers(
+  onEachTier(
     `an error after an invalidation (${mode}) is answered with ${mode === 'soft' ? 'the stale variant' : 'the error'}`,
     async (t, options) => {
       const route = { ttl: '1h', staleIfError: '1d', tags: ['pages'] }
@@ -123,7 +121,7 @@ for (const mode of ['soft', 'expire', 'purge'] as const) {
 }
 
 // Regression: a soft invalidation hid the variants instead of making them stale.
-testInAllTiers(
+onEachTier(
   'a soft invalidation has each variant refreshed while it is served',
   async (t, options) => {
     const route = { ttl: '1h', staleWhileRevalidate: '1d', tags: ['pages'] }
@@ -144,7 +142,7 @@ testInAllTiers(
 )
 
 // Regression: what leads to the variants went away with the first of them.
-testInAllTiers(
+onEachTier(
   'a variant is found for as long as it lives, whenever the others were stored',
   async (t, options) => {
     stopTime(t)

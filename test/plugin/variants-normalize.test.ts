@@ -8,9 +8,7 @@ import compress from '@fastify/compress'
 import { assertBypass, assertHit, assertStored } from '../support/assert-status.ts'
 import { type Client, eventually, start } from '../support/app.ts'
 import type { RouteCacheOptions } from '../../src/index.ts'
-import { testInAllTiers, useRedis } from './tiers.ts'
-
-useRedis()
+import { onEachTier } from '../support/tiers.ts'
 
 /** A page that repeats the field on which it varies. */
 async function startEcho(
@@ -31,7 +29,7 @@ async function startEcho(
   )
 }
 
-testInAllTiers('languages are reduced to the best of those that there are', async (t, cache) => {
+onEachTier('languages are reduced to the best of those that there are', async (t, cache) => {
   const normalize = { acceptLanguage: ['en', 'de'] }
   const client = await startEcho(t, 'accept-language', { vary: { normalize } }, cache)
   const groups: [string, (string | undefined)[]][] = [

@@ -6,9 +6,7 @@ import { Agent } from 'node:http'
 import fc from 'fast-check'
 
 import { type Client, start } from '../support/app.ts'
-import { testInAllTiers, useRedis } from './tiers.ts'
-
-useRedis()
+import { onEachTier } from '../support/tiers.ts'
 
 const NAMES = ['x-a', 'x-b', 'x-c', 'x-d'] as const
 type Fields = Partial<Record<(typeof NAMES)[number], string>>
@@ -36,7 +34,7 @@ const fields: fc.Arbitrary<Fields> = fc.tuple(value, value, value, value).map((v
 /** What is asked at once, and then the next. */
 const batches = fc.array(fc.array(fields, { minLength: 1, maxLength: 8 }), { maxLength: 8 })
 
-testInAllTiers('every answer is one that the handler gives to such a request', async (t, cache) => {
+onEachTier('every answer is one that the handler gives to such a request', async (t, cache) => {
   let runs = 0
   let asked = 0
   const client: Client = await start(

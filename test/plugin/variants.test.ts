@@ -8,9 +8,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { assertHit, assertNotStored, assertStatus, assertStored } from '../support/assert-status.ts'
 import { type Client, type Sent, start } from '../support/app.ts'
 import type { ResponseCacheOptions, RouteCacheOptions } from '../../src/index.ts'
-import { testInAllTiers, useRedis } from './tiers.ts'
-
-useRedis()
+import { onEachTier } from '../support/tiers.ts'
 
 interface Scene {
   client: Client
@@ -48,7 +46,7 @@ function answer(
   return `for ${JSON.stringify(names.map((name) => headers[name] ?? null))}`
 }
 
-testInAllTiers('keeps variants side by side, each for its own value', async (t, cache) => {
+onEachTier('keeps variants side by side, each for its own value', async (t, cache) => {
   const { get, runs } = await startPage(t, () => 'Accept-Language', { cache })
   const languages = ['de', 'en', 'fr']
   for (const [at, language] of languages.entries()) {
@@ -65,7 +63,7 @@ testInAllTiers('keeps variants side by side, each for its own value', async (t, 
   assert.equal(runs(), 3)
 })
 
-testInAllTiers('tells an absent field from an empty one', async (t, cache) => {
+onEachTier('tells an absent field from an empty one', async (t, cache) => {
   const { get } = await startPage(t, () => 'accept-language', { cache })
   for (const check of [assertStored, assertHit]) {
     for (const [headers, text] of [
@@ -81,7 +79,7 @@ testInAllTiers('tells an absent field from an empty one', async (t, cache) => {
   }
 })
 
-testInAllTiers('tells variants apart by all fields that responses have named', async (t, cache) => {
+onEachTier('tells variants apart by all fields that responses have named', async (t, cache) => {
   // The German page depends on one more field, which nobody knows before it was made.
   const { get, runs } = await startPage(
     t,
@@ -104,25 +102,22 @@ testInAllTiers('tells variants apart by all fields that responses have named', a
   assert.equal(runs(), 4)
 })
 
-testInAllTiers(
-  'a response that leaves Vary out does not stand in for the others',
-  async (t, cache) => {
-    const { get } = await startPage(
-      t,
-      ({ headers }) => (headers['accept-language'] === undefined ? undefined : 'accept-language'),
-      { cache },
-    )
-    assertStored(await get({ 'accept-language': 'de' }))
-    const plain = await get()
-    assert.equal(plain.text, 'for []')
-    assertStored(plain, 'vary-miss')
-    assert.equal((await get({ 'accept-language': 'de' })).text, 'for ["de"]')
-    assert.equal((await get({ 'accept-language': 'en' })).text, 'for ["en"]')
-    const again = await get()
-    assertHit(again)
-    assert.equal(again.text, 'for []')
-  },
-)
+onEachTier('a response that leaves Vary out does not stand in for the others', async (t, cache) => {
+  const { get } = await startPage(
+    t,
+    ({ headers }) => (headers['accept-language'] === undefined ? undefined : 'accept-language'),
+    { cache },
+  )
+  assertStored(await get({ 'accept-language': 'de' }))
+  const plain = await get()
+  assert.equal(plain.text, 'for []')
+  assertStored(plain, 'vary-miss')
+  assert.equal((await get({ 'accept-language': 'de' })).text, 'for ["de"]')
+  assert.equal((await get({ 'accept-language': 'en' })).text, 'for ["en"]')
+  const again = await get()
+  assertHit(again)
+  assert.equal(again.text, 'for []')
+})
 
 test('takes white space, case and repeated lines in Vary for what they mean', async (t) => {
   for (const vary of [
@@ -218,7 +213,7 @@ test('names of things that every object has are names of fields, no more', async
   assertHit(await get())
 })
 
-testInAllTiers('HEAD reads the variant that GET stored for the same values', async (t, cache) => {
+onEachTier('HEAD reads the variant that GET stored for the same values', async (t, cache) => {
   const { client, get } = await startPage(t, () => 'accept-language', { cache })
   const german = await get({ 'accept-language': 'de-AT' })
   const head = await client.head('/page', { 'accept-language': 'de-AT' })
@@ -230,51 +225,4 @@ testInAllTiers('HEAD reads the variant that GET stored for the same values', asy
   assert.equal(other.headers['content-length'], String('for ["e"]'.length))
   // HEAD stores nothing, not for its variant either.
   assertStored(await get({ 'accept-language': 'e' }), 'vary-miss')
-})
-
-// Regression: a value that is no text any more counted as absent, and all of them shared one variant.
-test('fields that a schema has made numbers of are told apart', async (t) => {
-  const schema = {
-    headers: { type: 'object', properties: { 'x-page': { type: ['integer', 'null'] } } },
-  }
-  const client = await start(t, (app) => {
-    app.get('/page', { schema, config: { cache: true } }, async ({ headers }, reply) => {
-      reply.header('vary', 'x-page')
-      return `page ${typeof headers['x-page']} ${String(headers['x-page'])}`
-    })
-  })
-  const expected = [
-    [{ 'x-page': '1' }, 'page number 1'],
-    [{ 'x-page': '2' }, 'page number 2'],
-    [{}, 'page undefined undefined'],
-  ] as const
-  for (const round of [1, 2]) {
-    for (const [headers, text] of expected) {
-      const page = await client.get('/page', headers)
-      assert.equal(page.text, text)
-      if (round === 2) assertHit(page)
-    }
-  }
-})
-
-// Regression: a hook before validation had read what the schema took away, so all shared a variant.
-test('fields that a schema takes away are told apart all the same: hooks have seen them', async (t) => {
-  const schema = { headers: { type: 'object', properties: {}, additionalProperties: false } }
-  const client = await start(t, (app) => {
-    app.addHook('onRequest', async (request, reply) => {
-      Object.assign(request, { locale: request.headers['accept-language'] })
-      reply.header('vary', 'accept-language')
-    })
-    app.get('/page', { schema, config: { cache: true } }, async (request) => {
-      assert.equal(request.headers['accept-language'], undefined)
-      return `in ${(request as unknown as { locale: string }).locale}`
-    })
-  })
-  for (const round of [1, 2]) {
-    for (const language of ['de', 'en']) {
-      const page = await client.get('/page', { 'accept-language': language })
-      assert.equal(page.text, `in ${language}`)
-      if (round === 2) assertHit(page)
-    }
-  }
 })

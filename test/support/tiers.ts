@@ -9,10 +9,15 @@ let namespaces = 0
 
 after(async () => (await server)?.stop())
 
-/** One server for a file, ended with it; each call is a namespace of its own. */
+/** One server for a file, ended with it. */
+export function sharedRedis(): Promise<RedisServer> {
+  return (server ??= startRedis())
+}
+
+/** Each call is a namespace of its own; a slow machine is no reason for a miss. */
 export async function overRedis(options: ResponseCacheOptions = {}): Promise<ResponseCacheOptions> {
-  server ??= startRedis()
-  return { redis: (await server).url, namespace: `n${++namespaces}`, ...options }
+  const { url } = await sharedRedis()
+  return { redis: url, namespace: `n${++namespaces}`, deadlineMs: 5000, ...options }
 }
 
 const TIERS: Record<string, () => Promise<ResponseCacheOptions>> = {
