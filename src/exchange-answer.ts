@@ -19,7 +19,7 @@ import {
 } from './exchange-stream.ts'
 import { type ReplayBody, asTyped } from './exchange-replay.ts'
 import { answerOwnConditions, restoreRequest, substitute } from './exchange-validate.ts'
-import { type Fields, NO_FIELDS } from './http/fields.ts'
+import { type Fields, NO_FIELDS, listMembers } from './http/fields.ts'
 import type { NotStoredReason } from './http/storability.ts'
 import { encodeTag, tagProblem } from './invalidation/tags.ts'
 import { syncResult } from './sync-result.ts'
@@ -53,6 +53,22 @@ export function watchAnswer(exchange: Exchange, reply: FastifyReply): void {
   reply.send = watchedSend
   raw.writeHead = watchedWriteHead as typeof raw.writeHead
   if (exchange.policy.counts !== undefined) watchIgnored(exchange, reply, exchange.policy.counts)
+  const { vary } = exchange.fill.before
+  if (vary !== undefined && listMembers(vary).includes('origin')) listenToVary(exchange.fill, reply)
+}
+
+/** Where a hook has named Origin already, it cannot be seen afterwards that the handler did as well. */
+function listenToVary(fill: Fill, reply: FastifyReply): void {
+  // oxlint-disable-next-line typescript/unbound-method
+  const { header } = reply
+  reply.header = function (this: FastifyReply, name: string, value: unknown) {
+    if (!fill.answered && name.toLowerCase() === 'vary') {
+      fill.namesOrigin ||= listMembers(Array.isArray(value) ? value : String(value)).includes(
+        'origin',
+      )
+    }
+    return header.call(this, name, value)
+  } as FastifyReply['header']
 }
 
 function watchedSend(this: FastifyReply, payload?: unknown): FastifyReply {

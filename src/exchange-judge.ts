@@ -85,7 +85,7 @@ function variesOn(
   const hooks = fill!.before['vary']
   if (vary === undefined && hooks === undefined) return known
   const nominated = nominatedFields(vary)
-  const early = nominatedFields(hooks)?.filter((name) => name !== 'origin')
+  const early = nominatedFields(hooks)?.filter((name) => name !== 'origin' || fill!.namesOrigin)
   if (nominated === undefined || early === undefined) return undefined
   const open = [...nominated, ...early].filter((name) => !policy.keyedFields.has(name))
   // Promise made to users: what depends on a credential is not shared.

@@ -99,7 +99,7 @@ export function substitute(
  */
 function freshen(exchange: Exchange, reply: FastifyReply): boolean {
   const { entry } = exchange.stale!
-  const { before } = exchange.fill!
+  const { before, namesOrigin } = exchange.fill!
   const update = handlerFields(before, currentFields(reply), exchange.policy.http.replayed)
   if (update === undefined) return false
   const validators = validatorsOfCached(exchange.stale!)!
@@ -114,6 +114,8 @@ function freshen(exchange: Exchange, reply: FastifyReply): boolean {
   // The stored one would make it as old as when it was stored.
   if (!update.set.some(([name]) => name === 'date')) delete fields['date']
   applyHead(reply, { ...entry, headers, removed }, fields)
+  // This names again what hooks have named.
+  exchange.fill!.namesOrigin = namesOrigin
   exchange.fill!.fwdStatus = 304
   return true
 }

@@ -123,6 +123,8 @@ export class Fill {
   fwdStatus: number | undefined = undefined
   /** A stored response takes the place of what the handler said. */
   rescued = false
+  /** The handler itself varies on Origin, and not only a hook that answers for CORS. */
+  namesOrigin = false
   /** It came out of a serializer just now. */
   isSerialized = false
   /** The body is there; for an object only once it is serialized. */

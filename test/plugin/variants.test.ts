@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 
+import cors from '@fastify/cors'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 
 import { assertHit, assertNotStored, assertStatus, assertStored } from '../support/assert-status.ts'
@@ -226,3 +227,68 @@ onEachTier('HEAD reads the variant that GET stored for the same values', async (
   // HEAD stores nothing, not for its variant either.
   assertStored(await get({ 'accept-language': 'e' }), 'vary-miss')
 })
+
+const NAMING_ORIGIN: [string, (reply: FastifyReply) => unknown][] = [
+  ['as the hook did', (reply) => reply.header('vary', 'Origin')],
+  ['among others', (reply) => reply.headers({ Vary: ['accept-language', 'origin'] })],
+  ['after the hook', (reply) => reply.header('vary', `${String(reply.getHeader('vary'))}, origin`)],
+]
+for (const [how, name] of NAMING_ORIGIN) {
+  // Regression: what a CORS hook had named already was not seen as the handler's.
+  test(`a handler that varies on Origin, ${how}, has variants also behind @fastify/cors`, async (t) => {
+    const client = await startBehindCors(t, name)
+    for (const round of [1, 2]) {
+      for (const origin of ['https://a.example', 'https://b.example']) {
+        const page = await client.get('/page', { origin })
+        assert.equal(page.text, `for ${origin}`)
+        assert.equal(page.headers['access-control-allow-origin'], origin)
+        if (round === 2) assertHit(page)
+      }
+    }
+  })
+}
+
+test('Vary: Origin of @fastify/cors alone makes no variants: its fields are made anew', async (t) => {
+  const client = await startBehindCors(t, (reply) => reply.header('x-own', '1'))
+  assertStored(await client.get('/page', { origin: 'https://a.example' }))
+  const other = await client.get('/page', { origin: 'https://b.example' })
+  assertHit(other)
+  assert.equal(other.headers['access-control-allow-origin'], 'https://b.example')
+})
+
+test('what the handler confirms by 304 behind @fastify/cors has no more variants than before', async (t) => {
+  let invalidate!: () => Promise<void>
+  const client = await start(
+    t,
+    (app) => {
+      invalidate = () => app.cache.invalidateTags(['pages'])
+      const cache = { ttl: '1h', tags: ['pages'] }
+      app.get('/page', { config: { cache } }, async ({ headers }, reply) => {
+        reply.headers({ etag: '"v1"', vary: 'accept-language' })
+        return headers['if-none-match'] === '"v1"' ? reply.code(304).send() : 'the page'
+      })
+    },
+    { before: (app) => app.register(cors, { origin: true }) },
+  )
+  assertStored(await client.get('/page', { origin: 'https://a.example' }))
+  await invalidate()
+  const confirmed = await client.get('/page', { origin: 'https://a.example' })
+  assertStatus(confirmed, { fwd: 'stale', 'fwd-status': 304, stored: true } as never)
+  assertHit(await client.get('/page', { origin: 'https://b.example' }))
+})
+
+function startBehindCors(
+  t: Parameters<typeof start>[0],
+  name: (reply: FastifyReply) => unknown,
+): Promise<Client> {
+  return start(
+    t,
+    (app) => {
+      app.get('/page', { config: { cache: true } }, async ({ headers }, reply) => {
+        name(reply)
+        return `for ${headers.origin}`
+      })
+    },
+    { before: (app) => app.register(cors, { origin: true }) },
+  )
+}
