@@ -139,7 +139,8 @@ function keep(exchange: Exchange, { entry, size, variant }: Storable): void {
   const isNew = exchange.fwd === 'uri-miss' || exchange.fwd === 'vary-miss'
   if (entry.epoch !== '') {
     if (variant !== undefined && variant.index !== exchange.variants) {
-      void tiers.store(exchange.primaryKey, indexEntry(variant.index, entry))
+      const index = indexEntry(variant.index, entry)
+      void tiers.store(exchange.primaryKey, index, { isNew: exchange.fwd === 'uri-miss' })
     }
     void tiers.store(variant?.key ?? exchange.key, entry, { size, isNew })
   }
