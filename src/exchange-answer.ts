@@ -45,6 +45,7 @@ export function watchAnswer(exchange: Exchange, reply: FastifyReply): void {
   const { log } = exchange.cache
   exchange.fill = new Fill(log.position, log.version, snapshot(currentFields(reply)))
   exchange.fill.startedAt = exchange.cache.tiers.now()
+  exchange.fill.requestFields = { ...reply.request.headers }
   const raw: WatchedRaw = reply.raw
   // The methods of this very reply, whoever else has put one in front; each is called with it.
   // oxlint-disable-next-line typescript/unbound-method
@@ -192,6 +193,8 @@ function askOptions(
   fill: Fill,
 ): NotStoredReason | undefined {
   const { policy, cache } = exchange
+  // They were asked about the stored response that this is.
+  if (fill.fwdStatus !== undefined) return askAgain(exchange, fill)
   try {
     const storable: unknown = syncResult(
       'storable',
@@ -205,6 +208,12 @@ function askOptions(
     cache.trouble.report('route option', error as Error)
     return 'option-failed'
   }
+}
+
+/** The payload that the functions would see is not the handler's; what they said before holds. */
+function askAgain({ policy, stale }: Exchange, fill: Fill): undefined {
+  const { freshUntil, storedAt } = stale!.entry
+  fill.ttl = policy.ttl === 'headers' ? policy.ttl : (freshUntil - storedAt) / 1000
 }
 
 function lifetime(

@@ -23,7 +23,6 @@ export function decide(exchange: Exchange, lookup: Lookup, now: number): Action 
   const { found, state } = lookup
   if (found === undefined) {
     if (state === 'gone') exchange.fwd = 'stale'
-    else if (exchange.variants !== undefined) exchange.fwd = 'vary-miss'
     return exchange.demands?.onlyIfCached ? 'only-if-cached' : 'forward'
   }
   const action = actionOn(exchange, found.entry, state, now)

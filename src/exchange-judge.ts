@@ -3,7 +3,9 @@ import type { FastifyReply } from 'fastify'
 import { type CacheNotes, type Exchange, type Fill, NOTES } from './exchange.ts'
 import { lifetimesOf } from './exchange-lifetime.ts'
 import { targetTags } from './exchange-target.ts'
-import { indexWith, keyOfVariant } from './exchange-variants.ts'
+import { indexWith, keyOfVariant, latestIndex } from './exchange-variants.ts'
+import { groupTags } from './group-tags.ts'
+import type { FieldValue } from './http/fields.ts'
 import { type FieldReader, type NotStoredReason, privateSign } from './http/storability.ts'
 import { nominatedFields, withNominated } from './http/vary.ts'
 import { MAX_TAGS } from './invalidation/tags.ts'
@@ -43,9 +45,10 @@ export function judge(
     for (const pair of set) if (pair[0] === name) return pair[1]
     return undefined
   }
+  exchange.variants = latestIndex(exchange)
   const names = variesOn(exchange, own)
   if (names === undefined) return 'vary'
-  const { origin } = reply.request.headers
+  const origin = fill.requestFields['origin'] as string | undefined
   const sign = privateSign(
     { own, final, keyed: policy.keyedFields, nominated: names, origin },
     policy.ttl === 'headers' ? policy.http : undefined,
@@ -104,7 +107,7 @@ function complete(
   const life = lifetimesOf(exchange, reply, final, notes?.ttl)
   if (typeof life === 'string') return life
   if (bodyBytes(fill.body) > exchange.policy.maxBytes) return 'too-big'
-  const tags = allTags(exchange, fill, notes)
+  const tags = allTags(exchange, notes, final('cache-groups'))
   if (tags === undefined) return 'too-many-tags'
   const { withheld, lifetimes } = life
   // Field by field: spreading would cost more than all the rest.
@@ -135,17 +138,21 @@ function complete(
   return index === undefined ? 'too-many-variants' : { entry, size, variant: { key, index } }
 }
 
-/** Hooks may add tags until the very end. */
+/** Hooks may add tags until the very end; cache groups are tags, too. */
 function allTags(
-  { target }: Exchange,
-  fill: Fill,
+  { target, fill, stale }: Exchange,
   notes: CacheNotes | undefined,
+  groups: FieldValue | undefined,
 ): readonly string[] | undefined {
-  const own = notes?.tags ? [...new Set([...fill.tags, ...notes.tags])] : fill.tags
+  let own = fill!.tags
+  if (notes?.tags !== undefined || groups !== undefined) {
+    own = [...new Set([...own, ...(notes?.tags ?? []), ...groupTags(groups)])]
+  }
   if (own.length > MAX_TAGS) return undefined
   const tags = targetTags(target!)
   for (const tag of own) tags.push(tag)
-  return tags
+  // A handler that only confirms need not say again by what its answer can be invalidated.
+  return fill!.fwdStatus === undefined ? tags : [...new Set([...stale!.entry.tags, ...tags])]
 }
 
 /**

@@ -8,8 +8,13 @@ import { type Action, decide, mayServeOthers, readDemands } from './exchange-dec
 import { refreshInBackground } from './exchange-refresh.ts'
 import { type ReplayBody, replay, replayCollapsed, replayOnError } from './exchange-replay.ts'
 import { askForValidation, mayStandIn, rescueFromThrow } from './exchange-validate.ts'
-import { release } from './exchange-store.ts'
-import { followsOtherVariant, normalizeRequest, selectVariant } from './exchange-variants.ts'
+import { noteRefreshed, release } from './exchange-store.ts'
+import {
+  coverHooks,
+  followsOtherVariant,
+  normalizeRequest,
+  selectVariant,
+} from './exchange-variants.ts'
 import type { Cached } from './store/cached.ts'
 import type { Lookup } from './store/tiered-cache.ts'
 
@@ -27,6 +32,7 @@ export function serve(request: FastifyRequest, reply: FastifyReply, handler: Han
   if (exchange === undefined) return handler()
   identify(exchange, request)
   if (exchange.bypass !== undefined) return goAround(exchange, reply, handler)
+  coverHooks(exchange, reply)
   readDemands(exchange, request)
   if (exchange.policy.vary.normalizers !== undefined) normalizeRequest(exchange, request)
   const now = exchange.cache.tiers.now()
@@ -244,7 +250,7 @@ async function follow(
   }
   if (cached !== undefined && (await mayShare(exchange, cached, flight)) && !reply.sent) {
     // What the other request found in a store is a hit for this one too.
-    if (exchange.refresh !== undefined) exchange.refresh.stored = true
+    noteRefreshed(exchange, exchange.key)
     const show = cached.tier === 'handler' ? replayCollapsed : replay
     return answer(reply, show(exchange, reply, cached, cache.tiers.now()))
   }

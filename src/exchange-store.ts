@@ -4,10 +4,12 @@ import type { Outcome } from './collapser.ts'
 import { type Storable, carriesNonce, judge } from './exchange-judge.ts'
 import type { StreamOutcome } from './exchange-stream.ts'
 import { hasRawFields } from './exchange-fields.ts'
+import { cacheGroupsField, plainTags } from './group-tags.ts'
 import { indexEntry } from './exchange-variants.ts'
 import { type Exchange, NOTES, tellStatus } from './exchange.ts'
 import { type CacheStatus, STORED_MISS, STORED_STALE } from './http/cache-status.ts'
 import type { FieldValue } from './http/fields.ts'
+import { isFresh, mayServeWhileRevalidating } from './http/freshness.ts'
 import type { FieldReader, NotStoredReason } from './http/storability.ts'
 import { Cached } from './store/cached.ts'
 import type { StoredEntry } from './stored-response.ts'
@@ -50,6 +52,11 @@ export function judgeOnWire(
       name === 'cache-status' && upstream !== undefined ? `${String(upstream)}, ${value}` : value,
     ),
   )
+  if (exchange.cache.emitsGroups && judgement.storable !== undefined) {
+    const { tags } = judgement.storable.entry
+    const groups = cacheGroupsField(plainTags(tags), final('cache-groups'))
+    if (groups !== undefined) set('cache-groups', groups)
+  }
   const { clientCacheControl } = exchange.policy
   if (clientCacheControl && judgement.status.stored && final('cache-control') === undefined) {
     set('cache-control', clientCacheControl)
@@ -139,13 +146,19 @@ function keep(exchange: Exchange, { entry, size, variant }: Storable): void {
     }
     void tiers.store(variant?.key ?? exchange.key, entry, { size, isNew })
   }
-  if (exchange.refresh !== undefined) exchange.refresh.stored = true
+  noteRefreshed(exchange, variant?.key ?? exchange.key)
   const { flight } = exchange
   if (flight === undefined) return
+  if (!answersOthers(entry, tiers.now())) return release(exchange, 'uncacheable')
   if (flight.waiters === undefined) return release(exchange, 'unwaited')
   const cached = new Cached(entry, 'handler')
   if (variant !== undefined) cached.variant = { names: variant.index.names, key: variant.key }
   release(exchange, cached)
+}
+
+/** What is stale from the start is confirmed for each request, and waiting in line for that is no use. */
+function answersOthers(entry: StoredEntry, now: number): boolean {
+  return isFresh(entry, now) || mayServeWhileRevalidating(entry, now)
 }
 
 /** Lets go of whoever waits for this exchange. */
@@ -154,4 +167,11 @@ export function release(exchange: Exchange, outcome: Outcome): void {
   if (flight === undefined) return
   exchange.flight = undefined
   cache.collapser.settle(exchange.flightKey, flight, outcome, cache.tiers.now())
+}
+
+/** A refresh that reached another response than the one it was made for has done nothing for it. */
+export function noteRefreshed({ refresh, primaryKey }: Exchange, key: string): void {
+  if (refresh !== undefined && (refresh.key === key || refresh.key === primaryKey)) {
+    refresh.stored = true
+  }
 }

@@ -39,7 +39,7 @@ export async function invalidateAfter(
     const tags = new Set(groupTags(answer.field('cache-group-invalidation')))
     if (answer.status >= 200 && answer.status < 400) {
       for (const tag of declaredTags(route, request, reply)) tags.add(tag)
-      if (route.invalidatesTarget) for (const tag of uriTags(request, answer)) tags.add(tag)
+      if (route.invalidatesTarget) for (const tag of uriTags(request, reply, answer)) tags.add(tag)
     }
     await cache.invalidate({ tags: [...tags], mode: 'expire' })
   } catch (error) {
@@ -85,10 +85,12 @@ function answerOf(reply: FastifyReply, payload: unknown): Answer {
 }
 
 /** The target URI with all its queries, and what Location and Content-Location name. */
-function uriTags(request: FastifyRequest, { field }: Answer): string[] {
+function uriTags(request: FastifyRequest, reply: FastifyReply, { field }: Answer): string[] {
   const url = originForm(request.originalUrl)
   const tags = [pathTag(originForm(request.raw.url!)), pathTag(url)]
-  const { protocol, host } = request
+  const { host } = request
+  // A client library that has read the body to its end may take the socket from the request.
+  const protocol = request.protocol ?? (isEncrypted(reply.raw.socket) ? 'https' : 'http')
   for (const name of ['location', 'content-location']) {
     const reference = field(name)
     if (typeof reference !== 'string') continue
@@ -96,4 +98,8 @@ function uriTags(request: FastifyRequest, { field }: Answer): string[] {
     if (target !== undefined) tags.push(pathTag(target))
   }
   return tags
+}
+
+function isEncrypted(socket: object | null): boolean {
+  return socket !== null && 'encrypted' in socket && socket.encrypted === true
 }

@@ -1,11 +1,10 @@
 import type { IncomingHttpHeaders } from 'node:http'
-import { inspect } from 'node:util'
 
 import type { FastifyRequest } from 'fastify'
 
 import type { Flight } from './collapser.ts'
 import type { StreamOutcome } from './exchange-stream.ts'
-import { RESPONSE_KEY, findTarget } from './exchange-target.ts'
+import { RESPONSE_KEY, findTarget, varyValues } from './exchange-target.ts'
 import { variantKey } from './http/cache-key.ts'
 import {
   type CacheStatus,
@@ -16,12 +15,11 @@ import {
 import type { Conditions } from './http/revalidation.ts'
 import { hasOriginCondition } from './http/conditional.ts'
 import type { CacheControl } from './http/directives.ts'
-import { type RequestFields, cookieValue, uncoveredCredential } from './http/credentials.ts'
+import { type RequestFields, uncoveredCredential } from './http/credentials.ts'
 import type { HandlerFields } from './http/handler-fields.ts'
 import type { NotStoredReason } from './http/storability.ts'
 import type { Fields } from './http/fields.ts'
 import { sessionHasData } from './http/session.ts'
-import { selectingValue } from './http/vary.ts'
 import type { KnownTarget } from './key-memo.ts'
 import type { Policy } from './policy.ts'
 import type { ResponseCache } from './response-cache.ts'
@@ -67,7 +65,9 @@ export class Exchange {
   /** This is no client's request but the background refresh of what is stored. */
   refresh: RefreshContext | undefined = undefined
   status: CacheStatus | undefined = undefined
-  /** The fields as they came, where a schema may take some away before the key is complete. */
+  /** Whether the request came with it; a handler may hide it from its origin. */
+  hasAuthorization = false
+  /** The fields as they came, where a schema may change some before the key is complete. */
   sentFields: RequestFields | undefined = undefined
   /** Why a handler would have to run. */
   fwd: ForwardReason = 'uri-miss'
@@ -102,6 +102,8 @@ export class Fill {
   readonly knownVersion: number
   /** The header section when the handler started: what hooks and plugins had made of it. */
   readonly before: Fields
+  /** Those of the request at that moment: what the handler changes says nothing of its client. */
+  requestFields: RequestFields = {}
   startedAt = 0
   failure: NotStoredReason | undefined = undefined
   /** The handler has answered, before any hook saw it; until then all below says nothing. */
@@ -142,11 +144,9 @@ export interface Flow {
   settle: (() => void) | undefined
 }
 
-/** What hooks and the handler say of the answer through `reply.cache…()`, from the first hook on. */
+/** What hooks and handler say of the answer by `reply.cache…()`: encoded tags, seconds. */
 export interface CacheNotes {
-  /** Encoded. */
   tags?: string[]
-  /** Seconds. */
   ttl?: number
   skip?: { reason: string | undefined }
 }
@@ -165,6 +165,7 @@ export function openExchange(
     return exchange
   }
   exchange.bypass = oddRequest(request.headers)
+  exchange.hasAuthorization = request.headers.authorization !== undefined
   if (exchange.bypass === undefined && !policy.public && policy.vary.by === undefined) {
     exchange.bypass = credentialReason(exchange, request)
   }
@@ -209,7 +210,7 @@ export function identify(exchange: Exchange, request: FastifyRequest): void {
   if (exchange.bypass !== undefined) return
   const { key } = exchange.target!
   exchange.key = policy.hasVariants
-    ? RESPONSE_KEY + variantKey(key, varyValues(exchange, request, identity))
+    ? RESPONSE_KEY + variantKey(key, varyValues(exchange, request.headers, identity))
     : key
   exchange.primaryKey = exchange.key
 }
@@ -261,32 +262,6 @@ function optionBypass(exchange: Exchange, request: FastifyRequest): string | und
     exchange.cache.trouble.report('bypass', error as Error)
     return 'option-failed'
   }
-}
-
-function varyValues(
-  { policy, sentFields }: Exchange,
-  { headers }: FastifyRequest,
-  identity: string | undefined,
-): (string | undefined)[] {
-  const sent: RequestFields = sentFields ?? headers
-  const { normalizers } = policy.vary
-  const values = policy.vary.headers.map((name) =>
-    normalizers?.has(name)
-      ? selectingValue(name, headers, normalizers)
-      : fieldText(headers[name], sent[name]),
-  )
-  for (const name of policy.vary.cookies) values.push(cookieValue(sent['cookie'], name))
-  if (policy.vary.by !== undefined) values.push(identity)
-  return values
-}
-
-/**
- * A schema may have made a number, a list or null of a field, or have taken it away; what hooks made
- * of the text before is still there. No text of a field has a NUL.
- */
-function fieldText(value: unknown, sent: unknown): string | undefined {
-  if (typeof value === 'string' || (value === undefined && sent === undefined)) return value
-  return `\0${inspect([value, sent], { depth: null, maxArrayLength: null, maxStringLength: null })}`
 }
 
 /** Tells the client, one field after the other. */

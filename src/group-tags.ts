@@ -13,6 +13,12 @@ export function groupTags(value: FieldValue | undefined): string[] {
   return parseCacheGroups(value).map((group) => encodeTag('tag', group))
 }
 
+/** The tags of a stored response as they were given; of long ones only a digest is left. */
+export function plainTags(encoded: readonly string[]): string[] {
+  const mark = encodeTag('tag', '')
+  return encoded.filter((tag) => tag.startsWith(mark)).map((tag) => tag.slice(mark.length))
+}
+
 /** Longer, the header section comes near to what proxies and clients accept. */
 const MAX_FIELD_LENGTH = 4096
 

@@ -53,6 +53,7 @@ export const plugin: FastifyPluginAsync<ResponseCacheOptions> = async (app, opti
     credentialFields: checked.credentialHeaders,
     statusHeader: checked.statusHeader,
     xCache: checked.xCache,
+    emitsGroups: checked.cacheGroups,
     maxEntryBytes: checked.maxEntryBytes,
     revalidator: new Revalidator({
       dispatch: (request, response) => app.routing(request, response),

@@ -15,6 +15,7 @@ export interface ResponseCacheParts {
   credentialFields: readonly string[]
   statusHeader: boolean
   xCache: boolean
+  emitsGroups: boolean
   maxEntryBytes: number
   readQuery: QueryReader
   revalidator: Revalidator
@@ -31,6 +32,8 @@ export class ResponseCache {
   readonly credentialFields: readonly string[]
   readonly statusHeader: boolean
   readonly xCache: boolean
+  /** Tags are told to caches on the way (RFC 9875). */
+  readonly emitsGroups: boolean
   readonly maxEntryBytes: number
   readonly readQuery: QueryReader
   /** By route pattern; GET and HEAD of a pattern count together. */
@@ -44,6 +47,7 @@ export class ResponseCache {
     this.credentialFields = parts.credentialFields
     this.statusHeader = parts.statusHeader
     this.xCache = parts.xCache
+    this.emitsGroups = parts.emitsGroups
     this.maxEntryBytes = parts.maxEntryBytes
     this.readQuery = parts.readQuery
     this.revalidator = parts.revalidator
