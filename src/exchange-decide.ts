@@ -33,7 +33,7 @@ export function decide(exchange: Exchange, lookup: Lookup, now: number): Action 
 }
 
 function actionOn(
-  { demands, refresh }: Exchange,
+  { demands, refresh, cache }: Exchange,
   entry: StoredEntry,
   state: Lookup['state'],
   now: number,
@@ -42,10 +42,12 @@ function actionOn(
   if (refresh !== undefined) return 'forward'
   const inWindow = state === 'stale' && isInWindow(entry, now)
   if (demands === undefined) return state === 'fresh' ? 'hit' : inWindow ? 'stale' : 'forward'
-  // A soft invalidation makes stale what its lifetime calls fresh.
-  const isStale = state === 'stale' && !entry.mustRevalidate && now >= entry.freshUntil
+  // A soft invalidation makes stale what its lifetime calls fresh, and leaves only the windows.
+  const isSoftened = state === 'stale' && !cache.log.allows(entry)
+  const isStale = state === 'stale' && !isSoftened && !entry.mustRevalidate
   const mayUse = state === 'fresh' || inWindow || isStale
-  const verdict = requestVerdict(demands, mayUse ? entry : undefined, now)
+  const seen = isSoftened ? { ...entry, freshUntil: Math.min(entry.freshUntil, now) } : entry
+  const verdict = requestVerdict(demands, mayUse ? seen : undefined, now)
   if (verdict === 'gateway-timeout') return 'only-if-cached'
   if (verdict !== 'use') return 'forward'
   return inWindow ? 'stale' : 'hit'

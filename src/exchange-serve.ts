@@ -279,6 +279,8 @@ function mayWaitAgain(
  */
 async function mayShare(exchange: Exchange, cached: Cached, flight: Flight): Promise<boolean> {
   const { tiers, log } = exchange.cache
+  // What the other has found in a store is not what this client demands.
+  if (exchange.demands !== undefined && cached.tier !== 'handler') return false
   if (exchange.policy.strict && !(await log.confirm())) return false
   if (!tiers.usable(cached, tiers.now())) return false
   if (log.verified()) return true

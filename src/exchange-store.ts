@@ -102,6 +102,7 @@ export function settleOnWire(exchange: Exchange, reply: FastifyReply, judgement:
   const flow = exchange.fill!.flow
   if (storable === undefined) {
     if (flow !== undefined) flow.settle = undefined
+    if (judgement.overtaken && exchange.refresh) exchange.refresh.overtaken = true
     release(exchange, judgement.overtaken ? 'overtaken' : 'uncacheable')
   } else if (flow === undefined) keep(exchange, storable)
   else {
@@ -129,8 +130,10 @@ function settleFlow(
   // What was true when the head was sent may have changed while the body was made.
   const isPrivate = exchange.hasToken || exchange.sawIgnored || carriesNonce(reply, whole)
   if (isPrivate || !tiers.hasRoom(size)) release(exchange, 'uncacheable')
-  else if (entry.epoch !== '' && !log.allows(whole)) release(exchange, 'overtaken')
-  else keep(exchange, { entry: whole, size, variant })
+  else if (entry.epoch !== '' && !log.allows(whole)) {
+    if (exchange.refresh) exchange.refresh.overtaken = true
+    release(exchange, 'overtaken')
+  } else keep(exchange, { entry: whole, size, variant })
 }
 
 /** Stores, and hands over to those who wait. */
