@@ -7,6 +7,7 @@ import { mayStoreStatus } from './exchange-judge.ts'
 import { watchIgnored } from './exchange-ignored.ts'
 import { addEntityTag, captureBody, listenToOwnSerializer } from './exchange-serializer.ts'
 import { type HeadFields, judgeOnWire, settleOnWire, withoutEntry } from './exchange-store.ts'
+import { targetTags } from './exchange-target.ts'
 import {
   type StreamPayload,
   agreesWithLength,
@@ -44,6 +45,7 @@ export function watchAnswer(exchange: Exchange, reply: FastifyReply): void {
   const { log } = exchange.cache
   exchange.fill = new Fill(log.position, log.version, snapshot(currentFields(reply)))
   exchange.fill.startedAt = exchange.cache.tiers.now()
+  exchange.fill.requestFields = { ...reply.request.headers }
   const raw: WatchedRaw = reply.raw
   // The methods of this very reply, whoever else has put one in front; each is called with it.
   // oxlint-disable-next-line typescript/unbound-method
@@ -191,6 +193,8 @@ function askOptions(
   fill: Fill,
 ): NotStoredReason | undefined {
   const { policy, cache } = exchange
+  // They were asked about the stored response that this is.
+  if (fill.fwdStatus !== undefined) return askAgain(exchange, fill)
   try {
     const storable: unknown = syncResult(
       'storable',
@@ -204,6 +208,12 @@ function askOptions(
     cache.trouble.report('route option', error as Error)
     return 'option-failed'
   }
+}
+
+/** The payload that the functions would see is not the handler's; what they said before holds. */
+function askAgain({ policy, stale }: Exchange, fill: Fill): undefined {
+  const { freshUntil, storedAt } = stale!.entry
+  fill.ttl = policy.ttl === 'headers' ? policy.ttl : (freshUntil - storedAt) / 1000
 }
 
 function lifetime(
@@ -223,10 +233,16 @@ function lifetime(
 }
 
 function optionTags(
-  { policy }: Exchange,
+  { policy, fill, stale, target }: Exchange,
   reply: FastifyReply,
   payload: unknown,
 ): readonly string[] {
+  if (fill!.fwdStatus === 304) {
+    // The handler has not made what the tags were taken from, and what is confirmed keeps its own.
+    const ofTarget = targetTags(target!)
+    const own = stale!.entry.tags.filter((tag) => !ofTarget.includes(tag))
+    return [...new Set([...policy.encodedTags, ...own])]
+  }
   if (typeof policy.tags !== 'function') return policy.encodedTags
   const computed: unknown = syncResult('tags', policy.tags(reply.request, reply, payload))
   if (!Array.isArray(computed)) failOption('tags', 'did not return a list')

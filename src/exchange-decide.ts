@@ -23,7 +23,6 @@ export function decide(exchange: Exchange, lookup: Lookup, now: number): Action 
   const { found, state } = lookup
   if (found === undefined) {
     if (state === 'gone') exchange.fwd = 'stale'
-    else if (exchange.variants !== undefined) exchange.fwd = 'vary-miss'
     return exchange.demands?.onlyIfCached ? 'only-if-cached' : 'forward'
   }
   const action = actionOn(exchange, found.entry, state, now)
@@ -34,16 +33,14 @@ export function decide(exchange: Exchange, lookup: Lookup, now: number): Action 
 }
 
 function actionOn(
-  exchange: Exchange,
+  { demands, refresh }: Exchange,
   entry: StoredEntry,
   state: Lookup['state'],
   now: number,
 ): Action {
-  const { demands, refresh } = exchange
-  const inWindow = state === 'stale' && isInWindow(entry, now)
-  exchange.inWindow = inWindow
   // The background refresh is there to run the handler.
   if (refresh !== undefined) return 'forward'
+  const inWindow = state === 'stale' && isInWindow(entry, now)
   if (demands === undefined) return state === 'fresh' ? 'hit' : inWindow ? 'stale' : 'forward'
   // A soft invalidation makes stale what its lifetime calls fresh.
   const isStale = state === 'stale' && !entry.mustRevalidate && now >= entry.freshUntil
@@ -52,6 +49,13 @@ function actionOn(
   if (verdict === 'gateway-timeout') return 'only-if-cached'
   if (verdict !== 'use') return 'forward'
   return inWindow ? 'stale' : 'hit'
+}
+
+/** While this request has the handler run, others may have what is stored. */
+export function mayServeOthers({ stale, cache: { tiers } }: Exchange): boolean {
+  if (stale === undefined) return false
+  const now = tiers.now()
+  return tiers.stateOf(stale, now) === 'stale' && isInWindow(stale.entry, now)
 }
 
 /** RFC 5861 §3. A response without a window has none after a soft invalidation either. */

@@ -3,7 +3,7 @@ import type { FastifyReply } from 'fastify'
 import { type CacheNotes, type Exchange, type Fill, NOTES } from './exchange.ts'
 import { lifetimesOf } from './exchange-lifetime.ts'
 import { targetTags } from './exchange-target.ts'
-import { indexWith, keyOfVariant } from './exchange-variants.ts'
+import { indexWith, keyOfVariant, latestIndex } from './exchange-variants.ts'
 import { groupTags } from './group-tags.ts'
 import type { FieldValue } from './http/fields.ts'
 import { type FieldReader, type NotStoredReason, privateSign } from './http/storability.ts'
@@ -45,9 +45,10 @@ export function judge(
     for (const pair of set) if (pair[0] === name) return pair[1]
     return undefined
   }
+  exchange.variants = latestIndex(exchange)
   const names = variesOn(exchange, own)
   if (names === undefined) return 'vary'
-  const { origin } = reply.request.headers
+  const origin = fill.requestFields['origin'] as string | undefined
   const sign = privateSign(
     { own, final, keyed: policy.keyedFields, nominated: names, origin },
     policy.ttl === 'headers' ? policy.http : undefined,
@@ -139,7 +140,7 @@ function complete(
 
 /** Hooks may add tags until the very end; cache groups are tags, too. */
 function allTags(
-  { target, fill }: Exchange,
+  { target, fill, stale }: Exchange,
   notes: CacheNotes | undefined,
   groups: FieldValue | undefined,
 ): readonly string[] | undefined {
@@ -150,7 +151,8 @@ function allTags(
   if (own.length > MAX_TAGS) return undefined
   const tags = targetTags(target!)
   for (const tag of own) tags.push(tag)
-  return tags
+  // A handler that only confirms need not say again by what its answer can be invalidated.
+  return fill!.fwdStatus === undefined ? tags : [...new Set([...stale!.entry.tags, ...tags])]
 }
 
 /**

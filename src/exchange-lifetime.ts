@@ -29,10 +29,7 @@ export function lifetimesOf(
   const now = exchange.cache.tiers.now()
   const ttl = noted ?? fill.ttl
   if (ttl === 'headers') {
-    const request = {
-      hasAuthorization: reply.request.headers.authorization !== undefined,
-      noStore: false,
-    }
+    const request = { hasAuthorization: exchange.hasAuthorization, noStore: false }
     const received = { requestedAt: fill.startedAt, receivedAt: now }
     const verdict = storableResponse(
       { status: fill.status, field: final, ...received },

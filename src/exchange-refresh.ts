@@ -14,6 +14,7 @@ export function refreshInBackground(exchange: Exchange, request: FastifyRequest)
   if (uncoveredCredential(request.headers, cache.credentialFields, NOTHING_KEYED) !== undefined) {
     return false
   }
+  if (!cache.revalidator.accepts(key)) return true
   // The same question without anything that is not part of the key.
   const headers = new Set([...policy.keyedFields, ...(variants?.names ?? [])])
   const { originalUrl, host, protocol, ips, raw } = request

@@ -22,6 +22,9 @@ import type { StoredEntry } from './stored-response.ts'
 export type ReplayBody = StoredEntry['body'] | Readable
 type SentFields = Record<string, string | string[]>
 
+/** What of an entry makes the head of an answer. */
+type StoredHead = Pick<StoredEntry, 'status' | 'headers' | 'removed' | 'body'>
+
 /** The fields of a stored response as they are for a while: until age or ttl is another number. */
 interface Rendered {
   until: number
@@ -161,7 +164,21 @@ function notModifiedOf(
 function notModified(reply: FastifyReply, entry: StoredEntry, fields: SentFields): undefined {
   applyHead(reply, entry, fields)
   reply.code(304)
+  if (reply.request.method === 'HEAD') withoutLength(reply.raw)
   return undefined
+}
+
+/** Fastify's HEAD routes say 0 of what has no body, and RFC 9110 §8.6 forbids that in a 304. */
+function withoutLength(raw: FastifyReply['raw']): void {
+  // oxlint-disable-next-line typescript/unbound-method
+  const writeHead = raw.writeHead as (...args: unknown[]) => typeof raw
+  raw.writeHead = function (this: typeof raw, ...args: unknown[]) {
+    const fields = args.at(-1)
+    if (typeof fields === 'object' && fields !== null) {
+      delete (fields as Record<string, unknown>)['content-length']
+    }
+    return writeHead.apply(this, args)
+  }
 }
 
 function wholeOrPart(
@@ -178,13 +195,32 @@ function wholeOrPart(
   const bytes = typeof body === 'string' ? Buffer.from(body) : body
   const part = rangeAnswer(request.method, request.headers, notes.validators, bytes.length)
   if (part === undefined) return body
-  reply.code(part.status).header('content-range', part.contentRange)
-  // As Fastify does with the whole of it.
-  if (typeof body === 'string' && !reply.hasHeader('content-type')) {
-    reply.type('text/plain; charset=utf-8')
+  if (part.status === 416) return unsatisfiable(reply, headers, part.contentRange)
+  if (typeof body === 'string') completeTextType(reply)
+  reply.code(206).header('content-range', part.contentRange)
+  return bytes.subarray(part.start, part.end)
+}
+
+/** A part of a text is sent as bytes, of which Fastify would complete another type. */
+function completeTextType(reply: FastifyReply): void {
+  const type = reply.getHeader('content-type')
+  if (type === undefined) reply.header('content-type', 'text/plain; charset=utf-8')
+  else if (/^[^;]*json/i.test(String(type)) && !/;\s*charset=/i.test(String(type))) {
+    reply.header('content-type', `${String(type)}; charset=utf-8`)
   }
-  if (part.status === 206) return bytes.subarray(part.start, part.end)
-  for (const [name] of headers) if (name.startsWith('content-')) reply.removeHeader(name)
+}
+
+/**
+ * This says nothing of the representation; above all not how long it is fresh, as a cache on the way
+ * to the client might keep it then.
+ */
+function unsatisfiable(
+  reply: FastifyReply,
+  headers: StoredEntry['headers'],
+  contentRange: string,
+): string {
+  for (const [name] of headers) if (name !== 'vary') reply.removeHeader(name)
+  reply.removeHeader('cache-control').code(416).header('content-range', contentRange)
   return ''
 }
 
@@ -199,7 +235,10 @@ export function asTyped(reply: FastifyReply, body: ReplayBody): ReplayBody {
   return Readable.from([body])
 }
 
-function applyHead(reply: FastifyReply, entry: StoredEntry, fields: SentFields): void {
+/** Over what hooks and plugins have set; the status, too. */
+export function applyHead(reply: FastifyReply, entry: StoredHead, fields: SentFields): void {
+  // Hooks may add to a list of theirs, and Fastify to that of the cookies.
+  if (entry.headers.some(hasList)) fields = withOwnLists(fields)
   const vary = fields['vary']
   // Hooks vary on fields of their own (CORS on Origin), and the handler's come on top.
   const own = vary === undefined ? undefined : reply.getHeader('vary')
@@ -208,6 +247,19 @@ function applyHead(reply: FastifyReply, entry: StoredEntry, fields: SentFields):
   for (const name of entry.removed) reply.removeHeader(name)
   // A serializer that a hook has set would be applied to a text that is serialized already.
   if (typeof entry.body === 'string') reply.serializer(null as never)
+}
+
+function hasList([, value]: StoredEntry['headers'][number]): boolean {
+  return typeof value !== 'string'
+}
+
+function withOwnLists(fields: SentFields): SentFields {
+  const own: SentFields = {}
+  for (const name in fields) {
+    const value = fields[name]!
+    own[name] = typeof value === 'string' ? value : value.slice()
+  }
+  return own
 }
 
 function mergedVary(own: unknown, stored: string | readonly string[]): string {

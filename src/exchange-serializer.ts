@@ -1,3 +1,5 @@
+import { randomBytes } from 'node:crypto'
+
 import type { FastifyReply, FastifyRequest } from 'fastify'
 
 import { EXCHANGE, type Fill } from './exchange.ts'
@@ -27,6 +29,8 @@ export function addEntityTag(reply: FastifyReply, body: string | Uint8Array | un
     const value = reply.getHeader(name)
     return value === undefined ? undefined : String(value)
   })
+  // The type that Fastify completes depends on this.
+  parts[0] ??= typeof body
   reply.header('etag', makeEntityTag(body, parts))
 }
 
@@ -85,6 +89,20 @@ function ownSerializer(reply: FastifyReply): Serializer | null {
   const own: unknown = serializerSymbol && (reply as never)[serializerSymbol]
   if (own === null || typeof own === 'function') return own as Serializer | null
   throw new Error('this version of Fastify keeps reply.serializer() where it cannot be seen')
+}
+
+/** Functions have no names that mean the same in another process; those of this one start with this. */
+const PROCESS = randomBytes(12).toString('base64url')
+const ordinals = new WeakMap<Serializer, number>()
+let lastOrdinal = 0
+
+/** Tells serializers apart that were chosen with `reply.serializer()`; undefined when none was. */
+export function serializerName(reply: FastifyReply): string | undefined {
+  const own = ownSerializer(reply)
+  if (own === null) return undefined
+  let ordinal = ordinals.get(own)
+  if (ordinal === undefined) ordinals.set(own, (ordinal = ++lastOrdinal))
+  return `${PROCESS} ${ordinal}`
 }
 
 /** As `reply` would have done it by itself. */

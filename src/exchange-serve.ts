@@ -4,12 +4,17 @@ import type { Flight } from './collapser.ts'
 import { OnlyIfCachedError } from './errors.ts'
 import { EXCHANGE, type Exchange, identify, tellStatus } from './exchange.ts'
 import { watchAnswer } from './exchange-answer.ts'
-import { type Action, decide, readDemands } from './exchange-decide.ts'
+import { type Action, decide, mayServeOthers, readDemands } from './exchange-decide.ts'
 import { refreshInBackground } from './exchange-refresh.ts'
 import { type ReplayBody, replay, replayCollapsed, replayOnError } from './exchange-replay.ts'
 import { askForValidation, mayStandIn, rescueFromThrow } from './exchange-validate.ts'
-import { release, tellForwarded } from './exchange-store.ts'
-import { followsOtherVariant, normalizeRequest, selectVariant } from './exchange-variants.ts'
+import { noteRefreshed, release, tellForwarded } from './exchange-store.ts'
+import {
+  coverHooks,
+  followsOtherVariant,
+  normalizeRequest,
+  selectVariant,
+} from './exchange-variants.ts'
 import type { Cached } from './store/cached.ts'
 import type { Lookup } from './store/tiered-cache.ts'
 
@@ -27,6 +32,7 @@ export function serve(request: FastifyRequest, reply: FastifyReply, handler: Han
   if (exchange === undefined) return handler()
   identify(exchange, request)
   if (exchange.bypass !== undefined) return goAround(exchange, reply, handler)
+  coverHooks(exchange, reply)
   readDemands(exchange, request)
   if (exchange.policy.vary.normalizers !== undefined) normalizeRequest(exchange, request)
   const now = exchange.cache.tiers.now()
@@ -182,7 +188,7 @@ function forward(exchange: Exchange, reply: FastifyReply, handler: Handler): unk
     if (flight !== undefined && result instanceof Promise) seeToWaiters(exchange, reply, result)
     return result
   }
-  if (exchange.inWindow) flight?.serveStale()
+  if (flight !== undefined && mayServeOthers(exchange)) flight.serveStale()
   askForValidation(exchange, reply.request)
   const result = rescueFromThrow(exchange, reply, handler)
   if (flight !== undefined && result instanceof Promise) seeToWaiters(exchange, reply, result)
@@ -244,7 +250,7 @@ async function follow(
   }
   if (cached !== undefined && (await mayShare(exchange, cached, flight)) && !reply.sent) {
     // What the other request found in a store is a hit for this one too.
-    if (exchange.refresh !== undefined) exchange.refresh.stored = true
+    noteRefreshed(exchange, exchange.key)
     const show = cached.tier === 'handler' ? replayCollapsed : replay
     return answer(reply, show(exchange, reply, cached, cache.tiers.now()))
   }

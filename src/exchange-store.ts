@@ -177,7 +177,7 @@ function keep(exchange: Exchange, { entry, size, variant }: Storable): void {
     }
     void tiers.store(variant?.key ?? exchange.key, entry, { size, isNew })
   }
-  if (exchange.refresh !== undefined) exchange.refresh.stored = true
+  noteRefreshed(exchange, variant?.key ?? exchange.key)
   const { flight } = exchange
   if (flight === undefined) return
   if (!answersOthers(entry, tiers.now())) return release(exchange, 'uncacheable')
@@ -198,4 +198,11 @@ export function release(exchange: Exchange, outcome: Outcome): void {
   if (flight === undefined) return
   exchange.flight = undefined
   cache.collapser.settle(exchange.flightKey, flight, outcome, cache.tiers.now())
+}
+
+/** A refresh that reached another response than the one it was made for has done nothing for it. */
+export function noteRefreshed({ refresh, primaryKey }: Exchange, key: string): void {
+  if (refresh !== undefined && (refresh.key === key || refresh.key === primaryKey)) {
+    refresh.stored = true
+  }
 }

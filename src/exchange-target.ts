@@ -1,7 +1,11 @@
+import { inspect } from 'node:util'
+
 import type { FastifyRequest } from 'fastify'
 
 import { canonicalTarget, primaryKey, splitTarget } from './http/cache-key.ts'
+import { type RequestFields, cookieValue } from './http/credentials.ts'
 import { encodePart } from './http/encoding.ts'
+import { selectingValue } from './http/vary.ts'
 import type { KnownTarget } from './key-memo.ts'
 import type { Policy } from './policy.ts'
 import type { ResponseCache } from './response-cache.ts'
@@ -78,4 +82,31 @@ export function targetTags({ policy, url, originalUrl, canonical }: KnownTarget)
 function withPath(path: string, url: string, canonical: string): string {
   const query = canonical.slice(encodePart(splitTarget(url).path).length)
   return encodePart(splitTarget(path).path) + query
+}
+
+/** The values of the route's own vary dimensions; `sentFields` are those before a schema saw them. */
+export function varyValues(
+  { policy, sentFields }: { policy: Policy; sentFields: RequestFields | undefined },
+  headers: RequestFields,
+  identity: string | undefined,
+): (string | undefined)[] {
+  const sent = sentFields ?? headers
+  const { normalizers } = policy.vary
+  const values = policy.vary.headers.map((name) =>
+    normalizers?.has(name)
+      ? selectingValue(name, headers, normalizers)
+      : fieldText(headers[name], sent[name]),
+  )
+  for (const name of policy.vary.cookies) values.push(cookieValue(sent['cookie'], name))
+  if (policy.vary.by !== undefined) values.push(identity)
+  return values
+}
+
+/**
+ * A schema may have made a number, a list or null of a field, or have taken it away; what hooks made
+ * of the text before is still there. No text of a field has a NUL.
+ */
+export function fieldText(value: unknown, sent: unknown): string | undefined {
+  if (typeof value === 'string' || (value === undefined && sent === undefined)) return value
+  return `\0${inspect([value, sent], { depth: null, maxArrayLength: null, maxStringLength: null })}`
 }

@@ -1,10 +1,11 @@
-import type { FastifyRequest } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 
 import type { Flight } from './collapser.ts'
 import type { Exchange } from './exchange.ts'
+import { serializerName } from './exchange-serializer.ts'
 import { RESPONSE_KEY } from './exchange-target.ts'
 import { variantKey } from './http/cache-key.ts'
-import { selectingParts, selectingValue } from './http/vary.ts'
+import { selectingParts, selectingValue, withNominated } from './http/vary.ts'
 import type { Cached } from './store/cached.ts'
 import type { Lookup } from './store/tiered-cache.ts'
 import { type StoredEntry, type VariantIndex, plainLifetimes } from './stored-response.ts'
@@ -26,21 +27,43 @@ export function selectVariant(
   const { varies: names, body, keepUntil } = lookup.found.entry
   if (names === undefined || exchange.key !== exchange.primaryKey) return false
   const marks = typeof body === 'string' ? body : ''
-  exchange.variants = { names, marks, keepUntil: lookup.state === 'fresh' ? keepUntil : 0 }
-  exchange.key = keyOfVariant(exchange, request, names)
+  const index = { names, marks, keepUntil: lookup.state === 'fresh' ? keepUntil : 0 }
+  goOnWith(exchange, index, keyOfVariant(exchange, request, names))
   return true
 }
 
+function goOnWith(exchange: Exchange, index: VariantIndex, key: string): void {
+  exchange.variants = index
+  exchange.key = key
+  // Until something is found under it; those who wait for another never look.
+  exchange.fwd = 'vary-miss'
+}
+
 export function keyOfVariant(
-  { primaryKey, policy, sentFields }: Exchange,
+  { primaryKey, policy, fill, sentFields }: Exchange,
   request: FastifyRequest,
   names: readonly string[],
 ): string {
   const { normalizers } = policy.vary
-  const parts = selectingParts(names, request.headers, normalizers)
+  const parts = selectingParts(names, fill?.requestFields ?? request.headers, normalizers)
   // Hooks have seen what a schema took away afterwards.
   if (sentFields) parts.push(...selectingParts(names, sentFields, normalizers))
   return RESPONSE_KEY + variantKey(primaryKey, parts)
+}
+
+/**
+ * What is known by now: others may have stored variants since this request looked. What leads to
+ * them must not be replaced by less.
+ */
+export function latestIndex({ cache, primaryKey, variants }: Exchange): VariantIndex | undefined {
+  const entry = cache.tiers.memory?.get(primaryKey)?.entry
+  if (entry?.varies === undefined) return variants
+  const names = variants === undefined ? entry.varies : withNominated(entry.varies, variants.names)
+  if (names === undefined) return variants
+  if (names !== entry.varies) return { names, marks: '', keepUntil: 0 }
+  // One that was invalidated is to be made anew.
+  const isValid = entry.epoch !== '' && cache.log.allows(entry)
+  return { names, marks: entry.body as string, keepUntil: isValid ? entry.keepUntil : 0 }
 }
 
 /**
@@ -94,8 +117,7 @@ export function followsOtherVariant(
   if (names === undefined) return false
   const key = keyOfVariant(exchange, request, names)
   if (cached !== undefined && key === cached.variant!.key) return false
-  exchange.variants = flight.variants ?? { names, marks: '', keepUntil: 0 }
-  exchange.key = key
+  goOnWith(exchange, flight.variants ?? { names, marks: '', keepUntil: 0 }, key)
   return true
 }
 
@@ -103,12 +125,25 @@ export function followsOtherVariant(
 export function normalizeRequest({ policy }: Exchange, request: FastifyRequest): void {
   const { normalizers } = policy.vary
   if (normalizers === undefined) return
-  const { headers } = request.raw
+  const { headers } = request
   for (const name of normalizers.keys()) {
     // What a schema has made something else of is as it is in the key.
     if (typeof headers[name] !== 'string') continue
     const value = selectingValue(name, headers, normalizers)
-    if (value === undefined) delete headers[name]
+    if (value === undefined && headers === request.raw.headers) delete headers[name]
     else headers[name] = value
   }
+  // Whoever has assigned the fields sees them as one object over those that came.
+  if (headers !== request.raw.headers) request.headers = headers
+}
+
+/** What hooks have said of the reply by now, the handler builds on: it is part of the key. */
+export function coverHooks(exchange: Exchange, reply: FastifyReply): void {
+  const { statusCode } = reply
+  const type = reply.getHeader('content-type')
+  const serializer = serializerName(reply)
+  if (statusCode === 200 && type === undefined && serializer === undefined) return
+  const values = [String(statusCode), type?.toString(), serializer]
+  exchange.key = RESPONSE_KEY + variantKey(exchange.key, values)
+  exchange.primaryKey = exchange.key
 }

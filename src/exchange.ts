@@ -1,11 +1,10 @@
 import type { IncomingHttpHeaders } from 'node:http'
-import { inspect } from 'node:util'
 
 import type { FastifyRequest } from 'fastify'
 
 import type { Flight } from './collapser.ts'
 import type { StreamOutcome } from './exchange-stream.ts'
-import { RESPONSE_KEY, findTarget } from './exchange-target.ts'
+import { RESPONSE_KEY, findTarget, varyValues } from './exchange-target.ts'
 import { variantKey } from './http/cache-key.ts'
 import {
   type CacheStatus,
@@ -16,12 +15,11 @@ import {
 import type { Conditions } from './http/revalidation.ts'
 import { hasOriginCondition } from './http/conditional.ts'
 import type { CacheControl } from './http/directives.ts'
-import { type RequestFields, cookieValue, uncoveredCredential } from './http/credentials.ts'
+import { type RequestFields, uncoveredCredential } from './http/credentials.ts'
 import type { HandlerFields } from './http/handler-fields.ts'
 import type { NotStoredReason } from './http/storability.ts'
 import type { Fields } from './http/fields.ts'
 import { sessionHasData } from './http/session.ts'
-import { selectingValue } from './http/vary.ts'
 import type { KnownTarget } from './key-memo.ts'
 import type { Policy } from './policy.ts'
 import type { ResponseCache } from './response-cache.ts'
@@ -62,14 +60,14 @@ export class Exchange {
   demands: CacheControl | undefined = undefined
   /** A stored response that may not answer as it is; the handler may confirm it, or fail. */
   stale: Cached | undefined = undefined
-  /** That may be served to others while the handler runs. */
-  inWindow = false
   /** What the handler is asked to compare with, in place of the client's own conditions. */
   conditions: Conditions | undefined = undefined
   /** This is no client's request but the background refresh of what is stored. */
   refresh: RefreshContext | undefined = undefined
   status: CacheStatus | undefined = undefined
-  /** The fields as they came, where a schema may take some away before the key is complete. */
+  /** Whether the request came with it; a handler may hide it from its origin. */
+  hasAuthorization = false
+  /** The fields as they came, where a schema may change some before the key is complete. */
   sentFields: RequestFields | undefined = undefined
   /** Why a handler would have to run. */
   fwd: ForwardReason = 'uri-miss'
@@ -104,7 +102,8 @@ export class Fill {
   readonly knownVersion: number
   /** The header section when the handler started: what hooks and plugins had made of it. */
   readonly before: Fields
-  /** When the handler was asked, in epoch milliseconds. */
+  /** Those of the request at that moment: what the handler changes says nothing of its client. */
+  requestFields: RequestFields = {}
   startedAt = 0
   failure: NotStoredReason | undefined = undefined
   /** The handler has answered, before any hook saw it; until then all below says nothing. */
@@ -117,8 +116,9 @@ export class Fill {
   body: string | Uint8Array | undefined = undefined
   /** The body flows to the client still; what becomes of it is told later. */
   flow: Flow | undefined = undefined
-  /** The fields of the request as they came, while the handler sees others. */
+  /** Fields of the request as they came and as a schema made them, while the handler sees others. */
   ownRequestFields: IncomingHttpHeaders | undefined = undefined
+  ownMadeFields: IncomingHttpHeaders | undefined = undefined
   /** The handler's own status, where another is made of it. */
   fwdStatus: number | undefined = undefined
   /** A stored response takes the place of what the handler said. */
@@ -144,11 +144,9 @@ export interface Flow {
   settle: (() => void) | undefined
 }
 
-/** What hooks and the handler say of the answer through `reply.cache…()`, from the first hook on. */
+/** What hooks and handler say of the answer by `reply.cache…()`: encoded tags, seconds. */
 export interface CacheNotes {
-  /** Encoded. */
   tags?: string[]
-  /** Seconds. */
   ttl?: number
   skip?: { reason: string | undefined }
 }
@@ -167,6 +165,7 @@ export function openExchange(
     return exchange
   }
   exchange.bypass = oddRequest(request.headers)
+  exchange.hasAuthorization = request.headers.authorization !== undefined
   if (exchange.bypass === undefined && !policy.public && policy.vary.by === undefined) {
     exchange.bypass = credentialReason(exchange, request)
   }
@@ -211,7 +210,7 @@ export function identify(exchange: Exchange, request: FastifyRequest): void {
   if (exchange.bypass !== undefined) return
   const { key } = exchange.target!
   exchange.key = policy.hasVariants
-    ? RESPONSE_KEY + variantKey(key, varyValues(exchange, request, identity))
+    ? RESPONSE_KEY + variantKey(key, varyValues(exchange, request.headers, identity))
     : key
   exchange.primaryKey = exchange.key
 }
@@ -263,32 +262,6 @@ function optionBypass(exchange: Exchange, request: FastifyRequest): string | und
     exchange.cache.trouble.report('bypass', error as Error)
     return 'option-failed'
   }
-}
-
-function varyValues(
-  { policy, sentFields }: Exchange,
-  { headers }: FastifyRequest,
-  identity: string | undefined,
-): (string | undefined)[] {
-  const sent: RequestFields = sentFields ?? headers
-  const { normalizers } = policy.vary
-  const values = policy.vary.headers.map((name) =>
-    normalizers?.has(name)
-      ? selectingValue(name, headers, normalizers)
-      : fieldText(headers[name], sent[name]),
-  )
-  for (const name of policy.vary.cookies) values.push(cookieValue(sent['cookie'], name))
-  if (policy.vary.by !== undefined) values.push(identity)
-  return values
-}
-
-/**
- * A schema may have made a number, a list or null of a field, or have taken it away; what hooks made
- * of the text before is still there. No text of a field has a NUL.
- */
-function fieldText(value: unknown, sent: unknown): string | undefined {
-  if (typeof value === 'string' || (value === undefined && sent === undefined)) return value
-  return `\0${inspect([value, sent], { depth: null, maxArrayLength: null, maxStringLength: null })}`
 }
 
 /** Tells the client, one field after the other. */

@@ -15,7 +15,7 @@ export interface RefreshRequest {
   /** Of the connection: `https` makes `request.protocol` say so, where no trusted field overrules. */
   readonly protocol: string
   readonly remoteAddress: string | undefined
-  /** Lower-case names. Those that the key covers, and those that client and host were read from. */
+  /** Lower-case names. Those that the key covers; those that client, host and route were read from. */
   readonly headers: Readonly<Record<string, string | string[]>>
 }
 
@@ -52,22 +52,25 @@ export interface RefreshSource {
   readonly protocol: string
   /** The addresses from the connection's on, as far as they are trusted; undefined if none is. */
   readonly ips?: readonly (string | undefined)[] | undefined
+  /** The version that was asked for, where routes have versions. */
+  readonly routeOptions?: { readonly version?: string | undefined }
 }
 
 /**
- * The request that refreshes what was answered to this one. Host, protocol and addresses will be
- * read from it as they were read here; of all other fields and cookies only the keyed ones are left.
+ * The request that refreshes what was answered to this one. Host, protocol, addresses and version
+ * will be read from it as they were read here; of all other fields and cookies only the keyed ones
+ * are left.
  */
 export function refreshRequestOf(source: RefreshSource, keyed: KeyedCredentials): RefreshRequest {
   const fields = source.raw.headers
-  const socket = (source.raw.socket ?? {}) as { encrypted?: boolean; remoteAddress?: string }
-  const protocol = socket.encrypted === true ? 'https' : 'http'
+  const { encrypted, remoteAddress } = (source.raw.socket ?? {}) as {
+    encrypted?: boolean
+    remoteAddress?: string
+  }
+  const protocol = encrypted === true ? 'https' : 'http'
   // HTTP/2 has the host in a field that HTTP/1.1 does not know.
   const host = String(fields.host ?? fields[':authority'] ?? '')
-  const names = new Set(keyed.headers)
-  if (source.host !== host) names.add('x-forwarded-host')
-  if (source.protocol !== protocol) names.add('x-forwarded-proto')
-  if ((source.ips?.length ?? 0) > 1) names.add('x-forwarded-for')
+  const names = [...keyed.headers, ...namesRead(source, host, protocol)]
   const headers: Record<string, string | string[]> = {}
   for (const name of names) {
     const value = Object.hasOwn(fields, name) ? fields[name] : undefined
@@ -75,8 +78,17 @@ export function refreshRequestOf(source: RefreshSource, keyed: KeyedCredentials)
   }
   const cookies = keptCookies(fields.cookie, keyed)
   if (cookies !== undefined) headers.cookie = cookies
-  const { remoteAddress } = socket
   return { url: source.originalUrl, host, protocol, remoteAddress, headers }
+}
+
+/** The fields that say more than connection and Host field, where they were listened to. */
+function namesRead(source: RefreshSource, host: string, protocol: string): string[] {
+  const names: string[] = []
+  if (source.host !== host) names.push('x-forwarded-host')
+  if (source.protocol !== protocol) names.push('x-forwarded-proto')
+  if ((source.ips?.length ?? 0) > 1) names.push('x-forwarded-for')
+  if (source.routeOptions?.version !== undefined) names.push('accept-version')
+  return names
 }
 
 function keptCookies(field: RequestFields[string], keyed: KeyedCredentials): string | undefined {

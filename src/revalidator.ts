@@ -64,11 +64,16 @@ export class Revalidator {
     return this.#runs.size
   }
 
-  /** Starts a refresh and does not wait for it; false where there is no need or no room for it. */
-  refresh(key: string, request: RefreshRequest, context: RefreshContext): boolean {
+  /** Whether `refresh` would start one: asked first, it spares making the request. */
+  accepts(key: string): boolean {
     const { maxConcurrent, now } = this.#options
     if (this.#closing !== undefined || this.#runs.has(key)) return false
-    if (this.#runs.size >= maxConcurrent || this.#backOff.holds(key, now())) return false
+    return this.#runs.size < maxConcurrent && !this.#backOff.holds(key, now())
+  }
+
+  /** Starts a refresh and does not wait for it; false where there is no need or no room for it. */
+  refresh(key: string, request: RefreshRequest, context: RefreshContext): boolean {
+    if (!this.accepts(key)) return false
     const run: Run = { request, context, timer: undefined, abort: () => {} }
     this.#runs.set(key, run)
     // First the stale response is sent.

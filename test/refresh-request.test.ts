@@ -22,9 +22,10 @@ const KEYED = { headers: new Set(['x-keyed', 'accept-language']), cookies: new S
 
 /** What an application may ask of where a request came from and where it went. */
 function originOf(request: FastifyRequest): Record<string, unknown> {
-  const { ip, ips, host, hostname, port, protocol, url, originalUrl } = request
+  const { ip, ips, host, hostname, port, protocol, url, originalUrl, routeOptions } = request
   const encrypted = Boolean((request.raw.socket as { encrypted?: boolean }).encrypted)
-  return { ip, ips, host, hostname, port, protocol, url, originalUrl, encrypted }
+  const { url: route, version } = routeOptions
+  return { ip, ips, host, hostname, port, protocol, url, originalUrl, encrypted, route, version }
 }
 
 interface Twice {
@@ -60,6 +61,7 @@ async function refreshingItself(
     return 'page'
   }
   app.get('*', handler)
+  app.get('/versions', { constraints: { version: '1.2.0' } }, handler)
   // The router knows no target in absolute form.
   app.setNotFoundHandler(handler)
   t.after(() => app.close())
@@ -174,6 +176,15 @@ describe('where a refresh comes from and where it goes', () => {
     await client.target('/page?q=1')
     await refreshed()
     assert.equal(origins[1]!.url, '/rewritten/page?q=1')
+    assert.deepEqual(origins[1], origins[0])
+  })
+
+  it('is the version of the route that was asked for', async (t) => {
+    const { app, origins, refreshed } = await refreshingItself(t)
+    const client = new Client(await listening(app))
+    await client.target('/versions', ['Host: example.com', 'Accept-Version: 1.x'])
+    await refreshed()
+    assert.equal(origins[0]!.route, '/versions')
     assert.deepEqual(origins[1], origins[0])
   })
 

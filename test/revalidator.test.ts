@@ -45,10 +45,12 @@ describe('one at a time', () => {
     )
     const started = ['a', 'b', 'c', 'd', 'e'].map((key) => start({}, key) !== undefined)
     assert.deepEqual(started, [true, true, true, false, false])
+    assert.equal(revalidator.accepts('d'), false)
     await door.reached(3)
     door.open()
     await idle()
     assert.equal(revalidator.running, 0)
+    assert.equal(revalidator.accepts('d'), true)
     // Being refused is no failure: there is no back-off.
     assert.notEqual(start({}, 'd'), undefined)
     assert.deepEqual(troubles, [])

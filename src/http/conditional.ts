@@ -32,6 +32,14 @@ export function validatorsOf(
   }
 }
 
+/** Clocks of the file and of the server may differ by this much. */
+const CLOCKS_DIFFER_MS = 60_000
+
+/** RFC 9110 §8.8.2.2: a date is strong when nothing can have changed after it in the same second. */
+export function isStrongDate({ lastModified, dateAt }: Validators): boolean {
+  return lastModified !== undefined && lastModified.at <= dateAt - CLOCKS_DIFFER_MS
+}
+
 /** The entity tag of a field section; a malformed one is none. */
 export function entityTagIn(fields: StoredFields): EntityTag | undefined {
   const text = fieldText(fields, 'etag')

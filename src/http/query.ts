@@ -81,8 +81,11 @@ function canonicalObject(record: Record<string, unknown>, depth: number): string
 /** The last empty prototype that was seen: a parser has one. */
 let plainPrototype: object | undefined
 
-/** fast-querystring returns an object whose prototype is an empty one of its own. */
-function isPlain(value: object): boolean {
+/**
+ * Whether an object is nothing but its names and values. fast-querystring returns one whose prototype
+ * is an empty one of its own.
+ */
+export function isPlain(value: object): boolean {
   if (Object.getOwnPropertySymbols(value).length > 0) return false
   const prototype: unknown = Object.getPrototypeOf(value)
   if (prototype === null || prototype === Object.prototype || prototype === plainPrototype) {

@@ -1,4 +1,4 @@
-import { fieldText, type StoredFields, type Validators } from './conditional.ts'
+import { fieldText, isStrongDate, type StoredFields, type Validators } from './conditional.ts'
 import type { RequestFields } from './credentials.ts'
 import { parseHttpDate } from './dates.ts'
 import { parseEntityTag, strongMatch } from './entity-tag.ts'
@@ -80,9 +80,6 @@ function none(length: number): RangeAnswer {
   return { status: 416, contentRange: `bytes */${length}` }
 }
 
-/** Clocks of the file and of the server may differ by this much. */
-const CLOCKS_DIFFER_MS = 60_000
-
 /** RFC 9110 §13.1.5: If-Range asks for byte equality, so weak validators never do. */
 function isUnchanged(field: string | string[], stored: Validators): boolean {
   if (typeof field !== 'string') return false
@@ -90,8 +87,7 @@ function isUnchanged(field: string | string[], stored: Validators): boolean {
   if (tag !== undefined) return stored.etag !== undefined && strongMatch(tag, stored.etag)
   const { lastModified, dateAt } = stored
   if (lastModified === undefined || parseHttpDate(field, dateAt) !== lastModified.at) return false
-  // RFC 9110 §8.8.2.2: a date is strong when nothing can have changed after it in the same second.
-  return lastModified.at <= dateAt - CLOCKS_DIFFER_MS
+  return isStrongDate(stored)
 }
 
 /**

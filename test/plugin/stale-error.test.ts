@@ -28,6 +28,7 @@ function failingStream(): PassThrough {
 const FAILURES: Record<string, [number, (reply: FastifyReply) => unknown]> = {
   'throws in an async function': [500, () => Promise.reject(new Error('broken'))],
   'throws an error with a status': [503, () => Promise.reject(failing(503))],
+  // oxlint-disable-next-line typescript/prefer-promise-reject-errors
   'throws what is no error': [500, () => Promise.reject('broken' as never)],
   'sends an error': [502, (reply) => reply.send(failing(502))],
   'sends an error after a status': [504, (reply) => reply.code(504).send(new Error('broken'))],

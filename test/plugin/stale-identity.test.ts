@@ -5,7 +5,7 @@ import { test } from 'node:test'
 
 import type { FastifyRequest } from 'fastify'
 
-import { isRefresh } from '../../src/refresh-request.ts'
+import { isRefresh } from '../../src/index.ts'
 import { assertStatus, statusOf } from '../support/assert-status.ts'
 import { eventually } from '../support/clock.ts'
 import { onEachTier } from '../support/tiers.ts'

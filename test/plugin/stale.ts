@@ -7,6 +7,8 @@ import type { CacheClient, ResponseCacheOptions, RouteCacheOptions } from '../..
 import { type Answer, type Client, Door, type Setup, openDoor, start } from '../support/app.ts'
 import { eventually } from '../support/clock.ts'
 
+export type Answering = (run: number, request: FastifyRequest, reply: FastifyReply) => unknown
+
 export interface SceneOptions {
   /** Of the plugin. */
   cache?: ResponseCacheOptions
@@ -14,7 +16,7 @@ export interface SceneOptions {
   route?: RouteCacheOptions
   hooks?: RouteShorthandOptions
   /** What the handler answers; `run 1`, `run 2` … if left out. */
-  answer?: (run: number, request: FastifyRequest, reply: FastifyReply) => unknown
+  answer?: Answering
   /** Called before the route is declared. */
   build?: (app: FastifyInstance) => unknown
   fastify?: Setup['fastify']
