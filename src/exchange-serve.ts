@@ -8,7 +8,7 @@ import { type Action, decide, mayServeOthers, readDemands } from './exchange-dec
 import { refreshInBackground } from './exchange-refresh.ts'
 import { type ReplayBody, replay, replayCollapsed, replayOnError } from './exchange-replay.ts'
 import { askForValidation, mayStandIn, rescueFromThrow } from './exchange-validate.ts'
-import { noteRefreshed, release } from './exchange-store.ts'
+import { noteRefreshed, release, tellForwarded } from './exchange-store.ts'
 import {
   coverHooks,
   followsOtherVariant,
@@ -114,7 +114,7 @@ function goAround(exchange: Exchange, reply: FastifyReply, handler: Handler): un
   // An unsafe method is not for this cache to answer; it says nothing about it.
   if (exchange.bypass === 'method') return handler()
   const status = exchange.conclude({ hit: false, fwd: 'bypass', detail: exchange.bypass! })
-  tellStatus(exchange.cache, status, (name, value) => void reply.header(name, value))
+  tellForwarded(exchange, reply, status)
   return handler()
 }
 
@@ -132,7 +132,7 @@ async function lookThenAct(
 /** HEAD reads what GET stored and never fills: its handler may not have made a body. */
 function forwardHead(exchange: Exchange, reply: FastifyReply, handler: Handler): unknown {
   const status = exchange.conclude({ hit: false, fwd: exchange.fwd })
-  tellStatus(exchange.cache, status, (name, value) => void reply.header(name, value))
+  tellForwarded(exchange, reply, status)
   return handler()
 }
 
