@@ -1,5 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 
+import type { Flight } from './collapser.ts'
 import type { Exchange } from './exchange.ts'
 import { requestDirectives, requestVerdict } from './http/request-directives.ts'
 import type { Lookup } from './store/tiered-cache.ts'
@@ -58,6 +59,18 @@ export function mayServeOthers({ stale, cache: { tiers } }: Exchange): boolean {
   if (stale === undefined) return false
   const now = tiers.now()
   return tiers.stateOf(stale, now) === 'stale' && isInWindow(stale.entry, now)
+}
+
+/** What the run that a request waited for has found: it is put to the test anew for this request. */
+export async function staleOf(
+  { cache: { tiers, log }, policy }: Exchange,
+  { stale }: Flight,
+): Promise<Lookup | undefined> {
+  if (stale === undefined || (policy.strict && !(await log.confirm())) || !log.verified()) {
+    return undefined
+  }
+  const state = tiers.stateOf(stale, tiers.now())
+  return state && { found: stale, state }
 }
 
 /** RFC 5861 §3. A response without a window has none after a soft invalidation either. */
