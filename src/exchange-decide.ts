@@ -1,5 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 
+import type { Flight } from './collapser.ts'
 import type { Exchange } from './exchange.ts'
 import { requestDirectives, requestVerdict } from './http/request-directives.ts'
 import type { Lookup } from './store/tiered-cache.ts'
@@ -33,7 +34,7 @@ export function decide(exchange: Exchange, lookup: Lookup, now: number): Action 
 }
 
 function actionOn(
-  { demands, refresh }: Exchange,
+  { demands, refresh, cache }: Exchange,
   entry: StoredEntry,
   state: Lookup['state'],
   now: number,
@@ -42,13 +43,26 @@ function actionOn(
   if (refresh !== undefined) return 'forward'
   const inWindow = state === 'stale' && isInWindow(entry, now)
   if (demands === undefined) return state === 'fresh' ? 'hit' : inWindow ? 'stale' : 'forward'
-  // A soft invalidation makes stale what its lifetime calls fresh.
-  const isStale = state === 'stale' && !entry.mustRevalidate && now >= entry.freshUntil
-  const mayUse = state === 'fresh' || inWindow || isStale
-  const verdict = requestVerdict(demands, mayUse ? entry : undefined, now)
+  const verdict = requestVerdict(demands, offered(cache, entry, state, { inWindow, now }), now)
   if (verdict === 'gateway-timeout') return 'only-if-cached'
   if (verdict !== 'use') return 'forward'
   return inWindow ? 'stale' : 'hit'
+}
+
+/** What a client may choose to take. A soft invalidation makes stale what its lifetime calls fresh. */
+function offered(
+  { log }: Exchange['cache'],
+  entry: StoredEntry,
+  state: Lookup['state'],
+  { inWindow, now }: { inWindow: boolean; now: number },
+): StoredEntry | undefined {
+  if (state === 'fresh') return entry
+  if (state !== 'stale') return undefined
+  // It leaves nothing but the windows.
+  if (!log.allows(entry)) {
+    return inWindow ? { ...entry, freshUntil: Math.min(entry.freshUntil, now) } : undefined
+  }
+  return inWindow || !entry.mustRevalidate ? entry : undefined
 }
 
 /** While this request has the handler run, others may have what is stored. */
@@ -56,6 +70,18 @@ export function mayServeOthers({ stale, cache: { tiers } }: Exchange): boolean {
   if (stale === undefined) return false
   const now = tiers.now()
   return tiers.stateOf(stale, now) === 'stale' && isInWindow(stale.entry, now)
+}
+
+/** What the run that a request waited for has found: it is put to the test anew for this request. */
+export async function staleOf(
+  { cache: { tiers, log }, policy }: Exchange,
+  { stale }: Flight,
+): Promise<Lookup | undefined> {
+  if (stale === undefined || (policy.strict && !(await log.confirm())) || !log.verified()) {
+    return undefined
+  }
+  const state = tiers.stateOf(stale, tiers.now())
+  return state && { found: stale, state }
 }
 
 /** RFC 5861 §3. A response without a window has none after a soft invalidation either. */
