@@ -2,6 +2,7 @@ import type { FastifyRequest } from 'fastify'
 
 import type { Exchange } from './exchange.ts'
 import { requestDirectives, requestVerdict } from './http/request-directives.ts'
+import type { ResponseCache } from './response-cache.ts'
 import type { Lookup } from './store/tiered-cache.ts'
 import type { StoredEntry } from './stored-response.ts'
 
@@ -42,15 +43,25 @@ function actionOn(
   if (refresh !== undefined) return 'forward'
   const inWindow = state === 'stale' && isInWindow(entry, now)
   if (demands === undefined) return state === 'fresh' ? 'hit' : inWindow ? 'stale' : 'forward'
-  // A soft invalidation makes stale what its lifetime calls fresh, and leaves only the windows.
-  const isSoftened = state === 'stale' && !cache.log.allows(entry)
-  const isStale = state === 'stale' && !isSoftened && !entry.mustRevalidate
-  const mayUse = state === 'fresh' || inWindow || isStale
-  const seen = isSoftened ? { ...entry, freshUntil: Math.min(entry.freshUntil, now) } : entry
-  const verdict = requestVerdict(demands, mayUse ? seen : undefined, now)
+  const usable = usableOnDemand(cache, { entry, state, inWindow }, now)
+  const verdict = requestVerdict(demands, usable, now)
   if (verdict === 'gateway-timeout') return 'only-if-cached'
   if (verdict !== 'use') return 'forward'
   return inWindow ? 'stale' : 'hit'
+}
+
+/**
+ * What a client may have that says how fresh or stale it wants it. A soft invalidation makes stale
+ * what its lifetime calls fresh, and leaves nothing but the windows of the route.
+ */
+function usableOnDemand(
+  { log }: ResponseCache,
+  { entry, state, inWindow }: { entry: StoredEntry; state: Lookup['state']; inWindow: boolean },
+  now: number,
+): StoredEntry | undefined {
+  if (state !== 'stale') return state === 'fresh' ? entry : undefined
+  if (log.allows(entry)) return entry.mustRevalidate ? undefined : entry
+  return inWindow ? { ...entry, freshUntil: Math.min(entry.freshUntil, now) } : undefined
 }
 
 /** While this request has the handler run, others may have what is stored. */
