@@ -1,8 +1,8 @@
 import type { FastifyRequest } from 'fastify'
 
+import type { Flight } from './collapser.ts'
 import type { Exchange } from './exchange.ts'
 import { requestDirectives, requestVerdict } from './http/request-directives.ts'
-import type { ResponseCache } from './response-cache.ts'
 import type { Lookup } from './store/tiered-cache.ts'
 import type { StoredEntry } from './stored-response.ts'
 
@@ -43,25 +43,26 @@ function actionOn(
   if (refresh !== undefined) return 'forward'
   const inWindow = state === 'stale' && isInWindow(entry, now)
   if (demands === undefined) return state === 'fresh' ? 'hit' : inWindow ? 'stale' : 'forward'
-  const usable = usableOnDemand(cache, { entry, state, inWindow }, now)
-  const verdict = requestVerdict(demands, usable, now)
+  const verdict = requestVerdict(demands, offered(cache, entry, state, { inWindow, now }), now)
   if (verdict === 'gateway-timeout') return 'only-if-cached'
   if (verdict !== 'use') return 'forward'
   return inWindow ? 'stale' : 'hit'
 }
 
-/**
- * What a client may have that says how fresh or stale it wants it. A soft invalidation makes stale
- * what its lifetime calls fresh, and leaves nothing but the windows of the route.
- */
-function usableOnDemand(
-  { log }: ResponseCache,
-  { entry, state, inWindow }: { entry: StoredEntry; state: Lookup['state']; inWindow: boolean },
-  now: number,
+/** What a client may choose to take. A soft invalidation makes stale what its lifetime calls fresh. */
+function offered(
+  { log }: Exchange['cache'],
+  entry: StoredEntry,
+  state: Lookup['state'],
+  { inWindow, now }: { inWindow: boolean; now: number },
 ): StoredEntry | undefined {
-  if (state !== 'stale') return state === 'fresh' ? entry : undefined
-  if (log.allows(entry)) return entry.mustRevalidate ? undefined : entry
-  return inWindow ? { ...entry, freshUntil: Math.min(entry.freshUntil, now) } : undefined
+  if (state === 'fresh') return entry
+  if (state !== 'stale') return undefined
+  // It leaves nothing but the windows.
+  if (!log.allows(entry)) {
+    return inWindow ? { ...entry, freshUntil: Math.min(entry.freshUntil, now) } : undefined
+  }
+  return inWindow || !entry.mustRevalidate ? entry : undefined
 }
 
 /** While this request has the handler run, others may have what is stored. */
@@ -69,6 +70,18 @@ export function mayServeOthers({ stale, cache: { tiers } }: Exchange): boolean {
   if (stale === undefined) return false
   const now = tiers.now()
   return tiers.stateOf(stale, now) === 'stale' && isInWindow(stale.entry, now)
+}
+
+/** What the run that a request waited for has found: it is put to the test anew for this request. */
+export async function staleOf(
+  { cache: { tiers, log }, policy }: Exchange,
+  { stale }: Flight,
+): Promise<Lookup | undefined> {
+  if (stale === undefined || (policy.strict && !(await log.confirm())) || !log.verified()) {
+    return undefined
+  }
+  const state = tiers.stateOf(stale, tiers.now())
+  return state && { found: stale, state }
 }
 
 /** RFC 5861 §3. A response without a window has none after a soft invalidation either. */

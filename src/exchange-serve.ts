@@ -4,11 +4,11 @@ import type { Flight } from './collapser.ts'
 import { OnlyIfCachedError } from './errors.ts'
 import { EXCHANGE, type Exchange, identify, tellStatus } from './exchange.ts'
 import { watchAnswer } from './exchange-answer.ts'
-import { type Action, decide, mayServeOthers, readDemands } from './exchange-decide.ts'
+import { type Action, decide, mayServeOthers, readDemands, staleOf } from './exchange-decide.ts'
 import { refreshInBackground } from './exchange-refresh.ts'
 import { type ReplayBody, replay, replayCollapsed, replayOnError } from './exchange-replay.ts'
 import { askForValidation, mayStandIn, rescueFromThrow } from './exchange-validate.ts'
-import { noteRefreshed, release } from './exchange-store.ts'
+import { noteRefreshed, release, tellForwarded } from './exchange-store.ts'
 import {
   coverHooks,
   followsOtherVariant,
@@ -84,11 +84,10 @@ function act(
   const { request } = reply
   if (action === 'only-if-cached') return refuse(exchange, reply)
   if (request.method === 'HEAD') return forwardHead(exchange, reply, handler)
-  if (action === 'stale') {
-    const stale = exchange.stale!
-    if (refreshInBackground(exchange, request) || isBeingRefreshed(exchange)) {
-      return answer(reply, replay(exchange, reply, stale, exchange.cache.tiers.now()))
-    }
+  const isRefreshed = (): boolean =>
+    refreshInBackground(exchange, request) || isBeingRefreshed(exchange)
+  if (action === 'stale' && isRefreshed()) {
+    return answer(reply, replay(exchange, reply, exchange.stale!, exchange.cache.tiers.now()))
   }
   return collapse(exchange, reply, handler, action)
 }
@@ -114,7 +113,7 @@ function goAround(exchange: Exchange, reply: FastifyReply, handler: Handler): un
   // An unsafe method is not for this cache to answer; it says nothing about it.
   if (exchange.bypass === 'method') return handler()
   const status = exchange.conclude({ hit: false, fwd: 'bypass', detail: exchange.bypass! })
-  tellStatus(exchange.cache, status, (name, value) => void reply.header(name, value))
+  tellForwarded(exchange, reply, status)
   return handler()
 }
 
@@ -132,7 +131,7 @@ async function lookThenAct(
 /** HEAD reads what GET stored and never fills: its handler may not have made a body. */
 function forwardHead(exchange: Exchange, reply: FastifyReply, handler: Handler): unknown {
   const status = exchange.conclude({ hit: false, fwd: exchange.fwd })
-  tellStatus(exchange.cache, status, (name, value) => void reply.header(name, value))
+  tellForwarded(exchange, reply, status)
   return handler()
 }
 
@@ -154,6 +153,7 @@ function finish(
   if (action === 'stale' && !refreshInBackground(exchange, reply.request)) {
     return forward(exchange, reply, handler)
   }
+  if (action === 'stale') exchange.flight.serveStale(exchange.stale!)
   release(exchange, 'overtaken')
   if (action === 'only-if-cached') return refuse(exchange, reply)
   return answer(reply, replay(exchange, reply, exchange.stale!, now))
@@ -188,7 +188,7 @@ function forward(exchange: Exchange, reply: FastifyReply, handler: Handler): unk
     if (flight !== undefined && result instanceof Promise) seeToWaiters(exchange, reply, result)
     return result
   }
-  if (flight !== undefined && mayServeOthers(exchange)) flight.serveStale()
+  if (flight !== undefined && mayServeOthers(exchange)) flight.serveStale(stale)
   askForValidation(exchange, reply.request)
   const result = rescueFromThrow(exchange, reply, handler)
   if (flight !== undefined && result instanceof Promise) seeToWaiters(exchange, reply, result)
@@ -247,6 +247,10 @@ async function follow(
   if (flight.rescue !== undefined && cached === undefined && mayStandIn(exchange, flight.rescue)) {
     const body = replayOnError(exchange, reply, flight.rescue, { now, fwdStatus: undefined })
     return answer(reply, body)
+  }
+  const stale = cached === undefined ? await staleOf(exchange, flight) : undefined
+  if (stale !== undefined && !reply.sent) {
+    return settled(reply, finish(exchange, reply, handler, stale))
   }
   if (cached !== undefined && (await mayShare(exchange, cached, flight)) && !reply.sent) {
     // What the other request found in a store is a hit for this one too.

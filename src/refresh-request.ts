@@ -168,9 +168,11 @@ function disguise(raw: IncomingMessage, { url, host, headers, ...request }: Refr
   Object.assign(raw.socket, { remoteAddress, encrypted: request.protocol === 'https' })
 }
 
-function addField(raw: IncomingMessage, name: string, value: string | string[]): void {
-  raw.headers[name] = value
-  for (const line of typeof value === 'string' ? [value] : value) raw.rawHeaders.push(name, line)
+/** A hook may have made something else of a field than a text. */
+function addField(raw: IncomingMessage, name: string, value: unknown): void {
+  const lines = Array.isArray(value) ? value.map(String) : [String(value)]
+  raw.headers[name] = Array.isArray(value) ? lines : lines[0]
+  for (const line of lines) raw.rawHeaders.push(name, line)
 }
 
 /**
