@@ -41,11 +41,9 @@ class Dice {
 
 /** What answers may be no older than, by what an answer is. */
 interface Floor {
-  /** Answers of any kind. */
-  purged: number
-  /** All but those that stand in for an error. */
+  /** Answers of any kind: expired or purged before that. */
   expired: number
-  /** All but those that are served stale. */
+  /** All but those that are served stale, or stand in for an error. */
   softened: number
 }
 
@@ -66,7 +64,7 @@ class History {
 
   constructor(seed: number, strict: boolean) {
     this.dice = new Dice(seed)
-    for (const name of ROWS) this.rows[name] = { version: 1, purged: 1, expired: 1, softened: 1 }
+    for (const name of ROWS) this.rows[name] = { version: 1, expired: 1, softened: 1 }
     const { dice } = this
     this.options = {
       ttl: 10,
@@ -132,7 +130,6 @@ class History {
     await this.dice.of(this.#clients).app.cache.invalidateTags([name], { mode })
     row.softened = Math.max(row.softened, version)
     if (mode !== 'soft') row.expired = Math.max(row.expired, version)
-    if (mode === 'purge') row.purged = Math.max(row.purged, version)
   }
 
   #ask(name: string): void {
@@ -166,7 +163,7 @@ class History {
     if (status !== 200) return ['error', 0]
     if (told.detail === 'stale-if-error') {
       assert.ok(staleIfError !== undefined, 'nobody has allowed it')
-      return ['stand-in', floor.purged]
+      return ['stand-in', floor.expired]
     }
     // Softened within its lifetime, a stale response tells what is left of that.
     const maybeStale = told.hit === true && staleWhileRevalidate !== undefined
