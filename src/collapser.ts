@@ -14,6 +14,8 @@ export class Flight {
   variants: VariantIndex | undefined
   /** The computation failed, and this stale result stands in for it. */
   rescue: Cached | undefined
+  /** Found stale, to be served to those who wait while it is refreshed. */
+  stale: Cached | undefined
   /** What is stored may be served meanwhile: nobody needs to wait. */
   refreshes = false
   /** Set when the computation threw, for those who share errors too. */
@@ -24,7 +26,8 @@ export class Flight {
   }
 
   /** Those who wait already, and those who come, look for what is stored. */
-  serveStale(): void {
+  serveStale(stale: Cached): void {
+    this.stale = stale
     this.refreshes = true
     this.overtaken = true
     this.resolve(undefined)

@@ -1,5 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 
+import type { Flight } from './collapser.ts'
 import type { Exchange } from './exchange.ts'
 import { requestDirectives, requestVerdict } from './http/request-directives.ts'
 import type { Lookup } from './store/tiered-cache.ts'
@@ -33,7 +34,7 @@ export function decide(exchange: Exchange, lookup: Lookup, now: number): Action 
 }
 
 function actionOn(
-  { demands, refresh }: Exchange,
+  { demands, refresh, cache }: Exchange,
   entry: StoredEntry,
   state: Lookup['state'],
   now: number,
@@ -42,10 +43,12 @@ function actionOn(
   if (refresh !== undefined) return 'forward'
   const inWindow = state === 'stale' && isInWindow(entry, now)
   if (demands === undefined) return state === 'fresh' ? 'hit' : inWindow ? 'stale' : 'forward'
-  // A soft invalidation makes stale what its lifetime calls fresh.
-  const isStale = state === 'stale' && !entry.mustRevalidate && now >= entry.freshUntil
+  // A soft invalidation makes stale what its lifetime calls fresh, and leaves only the windows.
+  const isSoftened = state === 'stale' && !cache.log.allows(entry)
+  const isStale = state === 'stale' && !isSoftened && !entry.mustRevalidate
   const mayUse = state === 'fresh' || inWindow || isStale
-  const verdict = requestVerdict(demands, mayUse ? entry : undefined, now)
+  const seen = isSoftened ? { ...entry, freshUntil: Math.min(entry.freshUntil, now) } : entry
+  const verdict = requestVerdict(demands, mayUse ? seen : undefined, now)
   if (verdict === 'gateway-timeout') return 'only-if-cached'
   if (verdict !== 'use') return 'forward'
   return inWindow ? 'stale' : 'hit'
@@ -56,6 +59,18 @@ export function mayServeOthers({ stale, cache: { tiers } }: Exchange): boolean {
   if (stale === undefined) return false
   const now = tiers.now()
   return tiers.stateOf(stale, now) === 'stale' && isInWindow(stale.entry, now)
+}
+
+/** What the run that a request waited for has found: it is put to the test anew for this request. */
+export async function staleOf(
+  { cache: { tiers, log }, policy }: Exchange,
+  { stale }: Flight,
+): Promise<Lookup | undefined> {
+  if (stale === undefined || (policy.strict && !(await log.confirm())) || !log.verified()) {
+    return undefined
+  }
+  const state = tiers.stateOf(stale, tiers.now())
+  return state && { found: stale, state }
 }
 
 /** RFC 5861 §3. A response without a window has none after a soft invalidation either. */

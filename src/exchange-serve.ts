@@ -4,7 +4,7 @@ import type { Flight } from './collapser.ts'
 import { OnlyIfCachedError } from './errors.ts'
 import { EXCHANGE, type Exchange, identify, tellStatus } from './exchange.ts'
 import { watchAnswer } from './exchange-answer.ts'
-import { type Action, decide, mayServeOthers, readDemands } from './exchange-decide.ts'
+import { type Action, decide, mayServeOthers, readDemands, staleOf } from './exchange-decide.ts'
 import { refreshInBackground } from './exchange-refresh.ts'
 import { type ReplayBody, replay, replayCollapsed, replayOnError } from './exchange-replay.ts'
 import { askForValidation, mayStandIn, rescueFromThrow } from './exchange-validate.ts'
@@ -154,6 +154,7 @@ function finish(
   if (action === 'stale' && !refreshInBackground(exchange, reply.request)) {
     return forward(exchange, reply, handler)
   }
+  if (action === 'stale') exchange.flight.serveStale(exchange.stale!)
   release(exchange, 'overtaken')
   if (action === 'only-if-cached') return refuse(exchange, reply)
   return answer(reply, replay(exchange, reply, exchange.stale!, now))
@@ -188,7 +189,7 @@ function forward(exchange: Exchange, reply: FastifyReply, handler: Handler): unk
     if (flight !== undefined && result instanceof Promise) seeToWaiters(exchange, reply, result)
     return result
   }
-  if (flight !== undefined && mayServeOthers(exchange)) flight.serveStale()
+  if (flight !== undefined && mayServeOthers(exchange)) flight.serveStale(stale)
   askForValidation(exchange, reply.request)
   const result = rescueFromThrow(exchange, reply, handler)
   if (flight !== undefined && result instanceof Promise) seeToWaiters(exchange, reply, result)
@@ -248,6 +249,10 @@ async function follow(
     const body = replayOnError(exchange, reply, flight.rescue, { now, fwdStatus: undefined })
     return answer(reply, body)
   }
+  const stale = cached === undefined ? await staleOf(exchange, flight) : undefined
+  if (stale !== undefined && !reply.sent) {
+    return settled(reply, finish(exchange, reply, handler, stale))
+  }
   if (cached !== undefined && (await mayShare(exchange, cached, flight)) && !reply.sent) {
     // What the other request found in a store is a hit for this one too.
     noteRefreshed(exchange, exchange.key)
@@ -279,6 +284,8 @@ function mayWaitAgain(
  */
 async function mayShare(exchange: Exchange, cached: Cached, flight: Flight): Promise<boolean> {
   const { tiers, log } = exchange.cache
+  // What the other has found in a store is not what this client demands.
+  if (exchange.demands !== undefined && cached.tier !== 'handler') return false
   if (exchange.policy.strict && !(await log.confirm())) return false
   if (!tiers.usable(cached, tiers.now())) return false
   if (log.verified()) return true

@@ -136,6 +136,7 @@ export function settleOnWire(exchange: Exchange, reply: FastifyReply, judgement:
   const flow = exchange.fill!.flow
   if (storable === undefined) {
     if (flow !== undefined) flow.settle = undefined
+    if (judgement.overtaken && exchange.refresh) exchange.refresh.overtaken = true
     release(exchange, judgement.overtaken ? 'overtaken' : 'uncacheable')
   } else if (flow === undefined) keep(exchange, storable)
   else {
@@ -163,8 +164,10 @@ function settleFlow(
   // What was true when the head was sent may have changed while the body was made.
   const isPrivate = exchange.hasToken || exchange.sawIgnored || carriesNonce(reply, whole)
   if (isPrivate || !tiers.hasRoom(size)) release(exchange, 'uncacheable')
-  else if (entry.epoch !== '' && !log.allows(whole)) release(exchange, 'overtaken')
-  else keep(exchange, { entry: whole, size, variant })
+  else if (entry.epoch !== '' && !log.allows(whole)) {
+    if (exchange.refresh) exchange.refresh.overtaken = true
+    release(exchange, 'overtaken')
+  } else keep(exchange, { entry: whole, size, variant })
 }
 
 /** Stores, and hands over to those who wait. */
@@ -173,7 +176,8 @@ function keep(exchange: Exchange, { entry, size, variant }: Storable): void {
   const isNew = exchange.fwd === 'uri-miss' || exchange.fwd === 'vary-miss'
   if (entry.epoch !== '') {
     if (variant !== undefined && variant.index !== exchange.variants) {
-      void tiers.store(exchange.primaryKey, indexEntry(variant.index, entry))
+      const index = indexEntry(variant.index, entry)
+      void tiers.store(exchange.primaryKey, index, { isNew: exchange.fwd === 'uri-miss' })
     }
     void tiers.store(variant?.key ?? exchange.key, entry, { size, isNew })
   }

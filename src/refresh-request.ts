@@ -24,6 +24,8 @@ export interface RefreshContext {
   readonly key: string
   /** Set where the answer was stored, or has freshened what was: only then the refresh succeeded. */
   stored?: boolean
+  /** Set where an invalidation came between: nothing has failed, and the next one may follow. */
+  overtaken?: boolean
 }
 
 /** Set on the raw request: no client can send a symbol, and requests that a handler makes lack it. */
@@ -166,9 +168,11 @@ function disguise(raw: IncomingMessage, { url, host, headers, ...request }: Refr
   Object.assign(raw.socket, { remoteAddress, encrypted: request.protocol === 'https' })
 }
 
-function addField(raw: IncomingMessage, name: string, value: string | string[]): void {
-  raw.headers[name] = value
-  for (const line of typeof value === 'string' ? [value] : value) raw.rawHeaders.push(name, line)
+/** A hook may have made something else of a field than a text. */
+function addField(raw: IncomingMessage, name: string, value: unknown): void {
+  const lines = Array.isArray(value) ? value.map(String) : [String(value)]
+  raw.headers[name] = Array.isArray(value) ? lines : lines[0]
+  for (const line of lines) raw.rawHeaders.push(name, line)
 }
 
 /**
