@@ -43,15 +43,26 @@ function actionOn(
   if (refresh !== undefined) return 'forward'
   const inWindow = state === 'stale' && isInWindow(entry, now)
   if (demands === undefined) return state === 'fresh' ? 'hit' : inWindow ? 'stale' : 'forward'
-  // A soft invalidation makes stale what its lifetime calls fresh, and leaves only the windows.
-  const isSoftened = state === 'stale' && !cache.log.allows(entry)
-  const isStale = state === 'stale' && !isSoftened && !entry.mustRevalidate
-  const mayUse = state === 'fresh' || inWindow || isStale
-  const seen = isSoftened ? { ...entry, freshUntil: Math.min(entry.freshUntil, now) } : entry
-  const verdict = requestVerdict(demands, mayUse ? seen : undefined, now)
+  const verdict = requestVerdict(demands, offered(cache, entry, state, { inWindow, now }), now)
   if (verdict === 'gateway-timeout') return 'only-if-cached'
   if (verdict !== 'use') return 'forward'
   return inWindow ? 'stale' : 'hit'
+}
+
+/** What a client may choose to take. A soft invalidation makes stale what its lifetime calls fresh. */
+function offered(
+  { log }: Exchange['cache'],
+  entry: StoredEntry,
+  state: Lookup['state'],
+  { inWindow, now }: { inWindow: boolean; now: number },
+): StoredEntry | undefined {
+  if (state === 'fresh') return entry
+  if (state !== 'stale') return undefined
+  // It leaves nothing but the windows.
+  if (!log.allows(entry)) {
+    return inWindow ? { ...entry, freshUntil: Math.min(entry.freshUntil, now) } : undefined
+  }
+  return inWindow || !entry.mustRevalidate ? entry : undefined
 }
 
 /** While this request has the handler run, others may have what is stored. */

@@ -84,11 +84,10 @@ function act(
   const { request } = reply
   if (action === 'only-if-cached') return refuse(exchange, reply)
   if (request.method === 'HEAD') return forwardHead(exchange, reply, handler)
-  if (action === 'stale') {
-    const stale = exchange.stale!
-    if (refreshInBackground(exchange, request) || isBeingRefreshed(exchange)) {
-      return answer(reply, replay(exchange, reply, stale, exchange.cache.tiers.now()))
-    }
+  const isRefreshed = (): boolean =>
+    refreshInBackground(exchange, request) || isBeingRefreshed(exchange)
+  if (action === 'stale' && isRefreshed()) {
+    return answer(reply, replay(exchange, reply, exchange.stale!, exchange.cache.tiers.now()))
   }
   return collapse(exchange, reply, handler, action)
 }
