@@ -49,7 +49,7 @@ export interface ResponseCacheOptions {
    */
   breaker?: Partial<BreakerOptions> | false
   /**
-   * `true`: Cache-Status (RFC 9211). `'x-cache'`: that, and X-Cache: HIT, MISS or BYPASS.
+   * `true`: Cache-Status (RFC 9211). `'x-cache'`: that, and X-Cache: HIT, STALE, MISS or BYPASS.
    * @default true
    */
   statusHeader?: boolean | 'x-cache'
