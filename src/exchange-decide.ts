@@ -35,7 +35,7 @@ export function decide(exchange: Exchange, lookup: Lookup, now: number): Action 
 }
 
 function actionOn(
-  { demands, refresh }: Exchange,
+  { demands, refresh, cache }: Exchange,
   entry: StoredEntry,
   state: Lookup['state'],
   now: number,
@@ -44,13 +44,26 @@ function actionOn(
   if (refresh !== undefined) return 'forward'
   const inWindow = state === 'stale' && isInWindow(entry, now)
   if (demands === undefined) return state === 'fresh' ? 'hit' : inWindow ? 'stale' : 'forward'
-  // A soft invalidation makes stale what its lifetime calls fresh.
-  const isStale = state === 'stale' && !entry.mustRevalidate && now >= entry.freshUntil
-  const mayUse = state === 'fresh' || inWindow || isStale
-  const verdict = requestVerdict(demands, mayUse ? entry : undefined, now)
+  const verdict = requestVerdict(demands, offered(cache, entry, state, { inWindow, now }), now)
   if (verdict === 'gateway-timeout') return 'only-if-cached'
   if (verdict !== 'use') return 'forward'
   return inWindow ? 'stale' : 'hit'
+}
+
+/** What a client may choose to take. A soft invalidation makes stale what its lifetime calls fresh. */
+function offered(
+  { log }: Exchange['cache'],
+  entry: StoredEntry,
+  state: Lookup['state'],
+  { inWindow, now }: { inWindow: boolean; now: number },
+): StoredEntry | undefined {
+  if (state === 'fresh') return entry
+  if (state !== 'stale') return undefined
+  // It leaves nothing but the windows.
+  if (!log.allows(entry)) {
+    return inWindow ? { ...entry, freshUntil: Math.min(entry.freshUntil, now) } : undefined
+  }
+  return inWindow || !entry.mustRevalidate ? entry : undefined
 }
 
 /** While this request has the handler run, others may have what is stored. */

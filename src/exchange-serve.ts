@@ -16,7 +16,7 @@ import {
 import { refreshInBackground } from './exchange-refresh.ts'
 import { type ReplayBody, replay, replayCollapsed, replayOnError } from './exchange-replay.ts'
 import { askForValidation, mayStandIn, rescueFromThrow } from './exchange-validate.ts'
-import { noteRefreshed, release } from './exchange-store.ts'
+import { noteRefreshed, release, tellForwarded } from './exchange-store.ts'
 import {
   coverHooks,
   followsOtherVariant,
@@ -92,11 +92,10 @@ function act(
   const { request } = reply
   if (action === 'only-if-cached') return refuse(exchange, reply)
   if (request.method === 'HEAD') return forwardHead(exchange, reply, handler)
-  if (action === 'stale') {
-    const stale = exchange.stale!
-    if (refreshInBackground(exchange, request) || isBeingRefreshed(exchange)) {
-      return answer(reply, replay(exchange, reply, stale, exchange.cache.tiers.now()))
-    }
+  const isRefreshed = (): boolean =>
+    refreshInBackground(exchange, request) || isBeingRefreshed(exchange)
+  if (action === 'stale' && isRefreshed()) {
+    return answer(reply, replay(exchange, reply, exchange.stale!, exchange.cache.tiers.now()))
   }
   return collapse(exchange, reply, handler, action)
 }
@@ -122,7 +121,7 @@ function goAround(exchange: Exchange, reply: FastifyReply, handler: Handler): un
   // An unsafe method is not for this cache to answer; it says nothing about it.
   if (exchange.bypass === 'method') return handler()
   const status = exchange.conclude({ hit: false, fwd: 'bypass', detail: exchange.bypass! })
-  tellStatus(exchange.cache, status, (name, value) => void reply.header(name, value))
+  tellForwarded(exchange, reply, status)
   return handler()
 }
 
@@ -140,7 +139,7 @@ async function lookThenAct(
 /** HEAD reads what GET stored and never fills: its handler may not have made a body. */
 function forwardHead(exchange: Exchange, reply: FastifyReply, handler: Handler): unknown {
   const status = exchange.conclude({ hit: false, fwd: exchange.fwd })
-  tellStatus(exchange.cache, status, (name, value) => void reply.header(name, value))
+  tellForwarded(exchange, reply, status)
   return handler()
 }
 

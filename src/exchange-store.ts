@@ -7,7 +7,12 @@ import { hasRawFields } from './exchange-fields.ts'
 import { cacheGroupsField, plainTags } from './group-tags.ts'
 import { indexEntry } from './exchange-variants.ts'
 import { type Exchange, NOTES, tellStatus } from './exchange.ts'
-import { type CacheStatus, STORED_MISS, STORED_STALE } from './http/cache-status.ts'
+import {
+  type CacheStatus,
+  STORED_MISS,
+  STORED_STALE,
+  formatCacheStatus,
+} from './http/cache-status.ts'
 import type { FieldValue } from './http/fields.ts'
 import { isFresh, mayServeWhileRevalidating } from './http/freshness.ts'
 import type { FieldReader, NotStoredReason } from './http/storability.ts'
@@ -46,11 +51,7 @@ export function judgeOnWire(
   }
   const upstream = final('cache-status')
   tellStatus(exchange.cache, judgement.status, (name, value) =>
-    // RFC 9211 §2: each cache on the way adds its member at the end.
-    set(
-      name,
-      name === 'cache-status' && upstream !== undefined ? `${String(upstream)}, ${value}` : value,
-    ),
+    set(name, name === 'cache-status' ? appended(upstream, value) : value),
   )
   if (exchange.cache.emitsGroups && judgement.storable !== undefined) {
     const { tags } = judgement.storable.entry
@@ -62,6 +63,39 @@ export function judgeOnWire(
     set('cache-control', clientCacheControl)
   }
   return judgement
+}
+
+/** RFC 9211 §2: each cache on the way adds its member at the end. */
+function appended(upstream: FieldValue | undefined, own: string): string {
+  return upstream === undefined ? own : `${String(upstream)}, ${own}`
+}
+
+/** The same where nobody watches the answer: what another cache says of it comes in our place. */
+export function tellForwarded(
+  { cache, policy }: Exchange,
+  reply: FastifyReply,
+  status: CacheStatus,
+): void {
+  tellStatus(cache, status, (name, value) => void reply.header(name, value))
+  // Behind such routes there may be another cache.
+  if (policy.ttl !== 'headers' || !cache.statusHeader) return
+  const own = formatCacheStatus(status)
+  const { raw } = reply
+  const writeHead = raw.writeHead.bind(raw) as (...args: unknown[]) => typeof raw
+  raw.writeHead = (...args: unknown[]) => {
+    // Of a stream the fields are on the raw response already.
+    const fields = args.findLast((argument) => argument && typeof argument === 'object') as
+      | HeadFields
+      | undefined
+    const told = (fields?.['cache-status'] ?? raw.getHeader('cache-status')) as
+      | FieldValue
+      | undefined
+    if (told !== undefined && told !== own) {
+      if (fields === undefined) raw.setHeader('cache-status', appended(told, own))
+      else fields['cache-status'] = appended(told, own)
+    }
+    return writeHead(...args)
+  }
 }
 
 function finalFields(reply: FastifyReply, headers: HeadFields | undefined): FieldReader {
@@ -102,6 +136,7 @@ export function settleOnWire(exchange: Exchange, reply: FastifyReply, judgement:
   const flow = exchange.fill!.flow
   if (storable === undefined) {
     if (flow !== undefined) flow.settle = undefined
+    if (judgement.overtaken && exchange.refresh) exchange.refresh.overtaken = true
     release(exchange, judgement.overtaken ? 'overtaken' : 'uncacheable')
   } else if (flow === undefined) keep(exchange, storable)
   else {
@@ -129,8 +164,10 @@ function settleFlow(
   // What was true when the head was sent may have changed while the body was made.
   const isPrivate = exchange.hasToken || exchange.sawIgnored || carriesNonce(reply, whole)
   if (isPrivate || !tiers.hasRoom(size)) release(exchange, 'uncacheable')
-  else if (entry.epoch !== '' && !log.allows(whole)) release(exchange, 'overtaken')
-  else keep(exchange, { entry: whole, size, variant })
+  else if (entry.epoch !== '' && !log.allows(whole)) {
+    if (exchange.refresh) exchange.refresh.overtaken = true
+    release(exchange, 'overtaken')
+  } else keep(exchange, { entry: whole, size, variant })
 }
 
 /** Stores, and hands over to those who wait. */
@@ -139,7 +176,8 @@ function keep(exchange: Exchange, { entry, size, variant }: Storable): void {
   const isNew = exchange.fwd === 'uri-miss' || exchange.fwd === 'vary-miss'
   if (entry.epoch !== '') {
     if (variant !== undefined && variant.index !== exchange.variants) {
-      void tiers.store(exchange.primaryKey, indexEntry(variant.index, entry))
+      const index = indexEntry(variant.index, entry)
+      void tiers.store(exchange.primaryKey, index, { isNew: exchange.fwd === 'uri-miss' })
     }
     void tiers.store(variant?.key ?? exchange.key, entry, { size, isNew })
   }

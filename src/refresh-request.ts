@@ -24,6 +24,8 @@ export interface RefreshContext {
   readonly key: string
   /** Set where the answer was stored, or has freshened what was: only then the refresh succeeded. */
   stored?: boolean
+  /** Set where an invalidation came between: nothing has failed, and the next one may follow. */
+  overtaken?: boolean
 }
 
 /** Set on the raw request: no client can send a symbol, and requests that a handler makes lack it. */

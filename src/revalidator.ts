@@ -140,5 +140,5 @@ export class Revalidator {
 
 function complaint(status: number, { context }: Run): string | undefined {
   if (status >= 500) return `status ${status}`
-  return context.stored === true ? undefined : `status ${status}, nothing was stored`
+  return context.stored || context.overtaken ? undefined : `status ${status}, nothing was stored`
 }

@@ -174,6 +174,23 @@ describe('A hit', () => {
   })
 })
 
+describe('Behind another cache', () => {
+  const FIELDS = ['Cache-Control: max-age=100', 'Cache-Status: Up; hit']
+  const WAYS: [what: string, method: string, headers: Record<string, string>, told: string][] = [
+    ['a miss', 'GET', {}, 'Up; hit, fastify; fwd=uri-miss; stored'],
+    ['a bypass', 'GET', { cookie: 'a=1' }, 'Up; hit, fastify; fwd=bypass; detail=cookie'],
+    ['a miss of HEAD', 'HEAD', {}, 'Up; hit, fastify; fwd=uri-miss'],
+  ]
+  for (const [what, method, headers, told] of WAYS) {
+    it(`${what} adds to what that one says, and a hit has its own word only`, async (t) => {
+      const { client } = await counting(t, FIELDS)
+      assert.equal((await client.send(method, '/', { headers })).headers['cache-status'], told)
+      await client.get('/')
+      assert.equal((await client.get('/')).headers['cache-status'], 'fastify; hit; ttl=100')
+    })
+  }
+})
+
 describe('A request with Authorization', () => {
   const AUTHORIZED = { authorization: 'Bearer 1' }
 

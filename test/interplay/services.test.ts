@@ -53,9 +53,13 @@ function fileVisits(path: string): Visit[] {
 }
 
 for (const order of ORDERS) {
-  for (const preCompressed of [false, true]) {
-    const kind = preCompressed ? 'encoded beforehand' : 'as they are'
-    test(`files of @fastify/static ${order}, ${kind}, are served as without the cache`, async (t) => {
+  for (const [preCompressed, ranges] of [
+    [false, false],
+    [false, true],
+    [true, true],
+  ] as const) {
+    const kind = `${preCompressed ? 'encoded beforehand' : 'as they are'}, ${ranges ? 'in parts' : 'whole'},`
+    test(`files of @fastify/static ${order}, ${kind} are served as without the cache`, async (t) => {
       const root = makeFiles(t)
       const files: Neighbour = {
         name: '@fastify/static',
@@ -78,7 +82,7 @@ for (const order of ORDERS) {
             fileVisits,
           ),
         ],
-        cache: { global: true },
+        cache: { global: true, defaults: { ttl: '1h', ranges } },
       }
       const answered = await compare(t, files, order)
       const statuses = new Set(answered.map(({ expected }) => expected.status))
@@ -191,7 +195,7 @@ for (const order of ORDERS) {
       '/static': true,
       '/revalidated': true,
       '/stale': true,
-      '/varied': false,
+      '/varied': true,
       '/prevented': false,
       '/private': false,
       '/missing': false,
@@ -219,9 +223,9 @@ for (const order of ORDERS) {
           cached('/stale', async (_request, reply) =>
             reply.maxAge(60).stale('while-revalidate', 5).send('stale'),
           )
-          cached('/varied', async (_request, reply) => {
+          cached('/varied', async ({ headers }, reply) => {
             reply.vary('accept-language')
-            return 'varied'
+            return `in ${headers['accept-language']}`
           })
           cached('/prevented', async (_request, reply) => reply.preventCache().send('prevented'))
           cached('/private', async (_request, reply) =>
@@ -234,7 +238,12 @@ for (const order of ORDERS) {
           cached('/asserted', async () => app.assert(false, 402, 'pay first'))
           cached('/teapot', (_request, reply) => void reply.getHttpError(418, 'tea'))
         },
-        visits: () => Object.keys(paths).flatMap((path) => course(path)),
+        visits: () => [
+          ...Object.keys(paths).flatMap((path) => course(path)),
+          ...['de', 'en', 'de'].flatMap((language) =>
+            course('/varied', { 'accept-language': language }),
+          ),
+        ],
       },
       order,
       true,

@@ -103,6 +103,10 @@ test('max-stale does not go before must-revalidate, nor before an invalidation',
   assert.equal((await scene.get(asking('max-stale'))).text, 'run 4')
   await scene.cache.invalidateTags(['x'], { mode: 'soft' })
   assert.equal((await scene.get(asking('max-stale'))).text, 'run 5')
+  // Regression: past its lifetime too it counted as no more than stale.
+  await scene.cache.invalidateTags(['x'], { mode: 'soft' })
+  scene.pass(14)
+  assert.equal((await scene.get(asking('max-stale'))).text, 'run 6')
 })
 
 onEachTier(
@@ -118,6 +122,22 @@ onEachTier(
     scene.door.open()
     assert.match((await late).text, /run [23]/)
     await scene.refreshed('run 2')
+  },
+)
+
+onEachTier(
+  'softened within its lifetime a response is not what max-age and min-fresh ask for',
+  async (t, cache) => {
+    const scene = await honouring(t, cache, { route: { staleWhileRevalidate: 60 } })
+    await scene.get()
+    let runs = 1
+    for (const directives of ['max-age=60', 'min-fresh=1']) {
+      await scene.cache.invalidateTags(['x'], { mode: 'soft' })
+      assert.equal((await scene.get(asking(directives))).text, `run ${++runs}`)
+    }
+    await scene.cache.invalidateTags(['x'], { mode: 'soft' })
+    scene.shut()
+    assert.equal((await scene.get(asking('max-stale'))).text, 'run 3')
   },
 )
 

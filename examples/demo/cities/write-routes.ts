@@ -17,6 +17,8 @@ const tags = ['cities']
 // After a 2xx, before the client has its answer: whoever has seen the write sees it everywhere.
 const cache = {
   invalidates: (request: { touchedTags: readonly string[] | null }) => request.touchedTags ?? [],
+  // Without it a new city would make all searches forget, and not only those that it matches.
+  invalidateTarget: false,
 }
 const errors = { 400: Invalid, 404: NotFound, 409: Conflict }
 
