@@ -3,6 +3,7 @@ import type { FastifyRequest } from 'fastify'
 import type { Flight } from './collapser.ts'
 import type { Exchange } from './exchange.ts'
 import { requestDirectives, requestVerdict } from './http/request-directives.ts'
+import type { Cached } from './store/cached.ts'
 import type { Lookup } from './store/tiered-cache.ts'
 import type { StoredEntry } from './stored-response.ts'
 
@@ -70,6 +71,29 @@ export function mayServeOthers({ stale, cache: { tiers } }: Exchange): boolean {
   if (stale === undefined) return false
   const now = tiers.now()
   return tiers.stateOf(stale, now) === 'stale' && isInWindow(stale.entry, now)
+}
+
+/** Whether what another request has found in a store is what this client asks for. */
+export function isAsked(exchange: Exchange, cached: Cached): boolean {
+  const { demands, cache } = exchange
+  if (demands === undefined || cached.tier === 'handler') return true
+  return decide(exchange, { found: cached, state: 'fresh' }, cache.tiers.now()) === 'hit'
+}
+
+/**
+ * Nothing that this result depends on was invalidated between the start of the other run and the
+ * arrival of this request. Without a verified log only runs that began within the lease are shared.
+ */
+export async function mayShare(
+  exchange: Exchange,
+  cached: Cached,
+  flight: Flight,
+): Promise<boolean> {
+  const { tiers, log } = exchange.cache
+  if (exchange.policy.strict && !(await log.confirm())) return false
+  if (!tiers.usable(cached, tiers.now()) || !isAsked(exchange, cached)) return false
+  if (log.verified()) return true
+  return exchange.arrivedAt - flight.startedAt <= log.state().stalenessBoundMs
 }
 
 /** What the run that a request waited for has found: it is put to the test anew for this request. */

@@ -4,7 +4,15 @@ import type { Flight } from './collapser.ts'
 import { OnlyIfCachedError } from './errors.ts'
 import { EXCHANGE, type Exchange, identify, tellStatus } from './exchange.ts'
 import { watchAnswer } from './exchange-answer.ts'
-import { type Action, decide, mayServeOthers, readDemands, staleOf } from './exchange-decide.ts'
+import {
+  type Action,
+  decide,
+  isAsked,
+  mayServeOthers,
+  mayShare,
+  readDemands,
+  staleOf,
+} from './exchange-decide.ts'
 import { refreshInBackground } from './exchange-refresh.ts'
 import { type ReplayBody, replay, replayCollapsed, replayOnError } from './exchange-replay.ts'
 import { askForValidation, mayStandIn, rescueFromThrow } from './exchange-validate.ts'
@@ -268,27 +276,10 @@ async function follow(
  * An invalidation made the other's result useless, for one or for all: the next run may be shared
  * again, as long as the wait is within its bound. An uncacheable one is no reason to wait twice.
  */
-function mayWaitAgain(
-  { cache, policy, arrivedAt }: Exchange,
-  cached: unknown,
-  flight: Flight,
-): boolean {
-  if (cached === undefined && !flight.overtaken) return false
+function mayWaitAgain(exchange: Exchange, cached: Cached | undefined, flight: Flight): boolean {
+  const { cache, policy, arrivedAt } = exchange
+  if (cached === undefined ? !flight.overtaken : !isAsked(exchange, cached)) return false
   return cache.tiers.now() - arrivedAt < (policy.coalesce as number)
-}
-
-/**
- * Nothing that this result depends on was invalidated between the start of the other run and the
- * arrival of this request. Without a verified log only runs that began within the lease are shared.
- */
-async function mayShare(exchange: Exchange, cached: Cached, flight: Flight): Promise<boolean> {
-  const { tiers, log } = exchange.cache
-  // What the other has found in a store is not what this client demands.
-  if (exchange.demands !== undefined && cached.tier !== 'handler') return false
-  if (exchange.policy.strict && !(await log.confirm())) return false
-  if (!tiers.usable(cached, tiers.now())) return false
-  if (log.verified()) return true
-  return exchange.arrivedAt - flight.startedAt <= log.state().stalenessBoundMs
 }
 
 /**

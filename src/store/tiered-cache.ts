@@ -96,7 +96,7 @@ export class TieredCache {
     return this.#better(key, inMemory, await this.redis?.get(key))
   }
 
-  /** The more usable of two; when they are equal, that of Redis. */
+  /** The more usable of two; of equal ones the later, and else that of Redis. */
   #better(key: string, inMemory: Cached | undefined, inRedis: Cached | undefined): Lookup {
     if (inMemory === undefined && inRedis === undefined) return NONE
     // The lease may have run out while Redis was answering.
@@ -105,7 +105,7 @@ export class TieredCache {
     const kept = inMemory && this.stateOf(inMemory, now)
     const read = inRedis && this.stateOf(inRedis, now)
     if (inMemory !== undefined && kept === undefined) this.memory?.delete(key)
-    if (read !== undefined && (kept === undefined || rank(read) >= rank(kept))) {
+    if (read !== undefined && (kept === undefined || isBetter(read, inRedis!, kept, inMemory!))) {
       const found = inRedis!
       // One that was computed earlier does not go in the place of a later one.
       found.checkedAt = now
@@ -159,6 +159,16 @@ export class TieredCache {
     if (this.redis === undefined) return STORED
     return this.redis.set(key, entry, entry.keepUntil - this.now(), known.isNew)
   }
+}
+
+function isBetter(
+  state: EntryState,
+  { entry }: Cached,
+  kept: EntryState,
+  inMemory: Cached,
+): boolean {
+  // What this process could not write to Redis must not be replaced by what was there before.
+  return state === kept ? entry.freshUntil >= inMemory.entry.freshUntil : rank(state) > rank(kept)
 }
 
 function rank(state: EntryState): number {

@@ -134,6 +134,19 @@ describe('TieredCache over Redis', () => {
     assert.ok(left > 0 && left <= 5000, `${left} ms`)
   })
 
+  it('keeps the later of two stale entries, where it could not be written to Redis', async () => {
+    const tiers = process()
+    const keepUntil = clock.now() + 60_000
+    await tiers.store('key', entry({ ttlMs: 1000, keepUntil, body: 'earlier' }))
+    clock.advance(500)
+    tiers.memory!.set('key', entry({ ttlMs: 1000, keepUntil, body: 'later' }))
+    clock.advance(5000)
+    const lookup = await tiers.lookup('key', false)
+    assert.equal(lookup.state, 'stale')
+    assert.equal(body(lookup), 'later')
+    assert.equal(body(tiers.peek('key', clock.now(), false)), 'later')
+  })
+
   it('does not use what Redis still has when its lifetime has ended here', async () => {
     const [one, two] = [process(), process()]
     await one.store('key', entry({ ttlMs: 5000 }))
