@@ -171,7 +171,7 @@ export function mayStandIn({ cache: { tiers } }: Exchange, stale: Cached | undef
   const { freshUntil, staleIfErrorUntil, mustRevalidate } = stale.entry
   if (mustRevalidate || staleIfErrorUntil <= freshUntil) return false
   const now = tiers.now()
-  if (!mayServeOnError(stale.entry, now)) return false
+  if (!tiers.log.verified() || !mayServeOnError(stale.entry, now)) return false
   // After an invalidation it stands in for nothing, unless that was a soft one.
   const state = tiers.stateOf(stale, now)
   return state === 'stale' || state === 'fresh'
