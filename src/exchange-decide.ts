@@ -28,7 +28,10 @@ export function decide(exchange: Exchange, lookup: Lookup, now: number): Action 
     return exchange.demands?.onlyIfCached ? 'only-if-cached' : 'forward'
   }
   const action = actionOn(exchange, found.entry, state, now)
-  if (action === 'hit') return action
+  if (action === 'hit') {
+    if (exchange.refresh !== undefined) exchange.refresh.stored = true
+    return action
+  }
   exchange.stale = found
   exchange.fwd = state === 'fresh' ? 'request' : 'stale'
   return action
@@ -40,8 +43,8 @@ function actionOn(
   state: Lookup['state'],
   now: number,
 ): Action {
-  // The background refresh is there to run the handler.
-  if (refresh !== undefined) return 'forward'
+  // The background refresh is there to run the handler, unless another has been faster.
+  if (refresh !== undefined) return state === 'fresh' ? 'hit' : 'forward'
   const inWindow = state === 'stale' && isInWindow(entry, now)
   if (demands === undefined) return state === 'fresh' ? 'hit' : inWindow ? 'stale' : 'forward'
   const verdict = requestVerdict(demands, offered(cache, entry, state, { inWindow, now }), now)
