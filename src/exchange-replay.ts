@@ -4,6 +4,7 @@ import type { FastifyReply } from 'fastify'
 
 import type { Exchange } from './exchange.ts'
 import { tellStatus } from './exchange.ts'
+import { skipSerializer } from './exchange-serializer.ts'
 import type { CacheStatus } from './http/cache-status.ts'
 import {
   type Validators,
@@ -163,6 +164,8 @@ function notModifiedOf(
 
 function notModified(reply: FastifyReply, entry: StoredEntry, fields: SentFields): undefined {
   applyHead(reply, entry, fields)
+  // Where the handler overruled a hook, the hook's field would change what the client has stored.
+  for (const [name] of entry.headers) if (!(name in fields)) reply.removeHeader(name)
   reply.code(304)
   if (reply.request.method === 'HEAD') withoutLength(reply.raw)
   return undefined
@@ -245,8 +248,7 @@ export function applyHead(reply: FastifyReply, entry: StoredHead, fields: SentFi
   reply.code(entry.status).headers(fields)
   if (own !== undefined) reply.header('vary', mergedVary(own, vary!))
   for (const name of entry.removed) reply.removeHeader(name)
-  // A serializer that a hook has set would be applied to a text that is serialized already.
-  if (typeof entry.body === 'string') reply.serializer(null as never)
+  if (typeof entry.body === 'string') skipSerializer(reply)
 }
 
 function hasList([, value]: StoredEntry['headers'][number]): boolean {

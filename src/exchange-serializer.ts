@@ -71,6 +71,14 @@ export function listenToOwnSerializer(fill: Fill, reply: FastifyReply): void {
   })
 }
 
+/**
+ * For a text that is serialized already. A serializer that a hook has set would be applied to it, and
+ * without any Fastify would complete a type that it leaves alone where there is one.
+ */
+export function skipSerializer(reply: FastifyReply): void {
+  if (ownSerializer(reply) !== null) setSerializer(reply, (text) => text as string)
+}
+
 function setSerializer(reply: FastifyReply, serializer: Serializer | null): void {
   // Null is what a reply has that nobody gave a serializer.
   reply.serializer(serializer as (payload: unknown) => string)

@@ -18,8 +18,11 @@ import type { View } from './database.ts'
 
 /** Seconds. Nothing invalidates the news: within theirs they may be answered as they were. */
 export const LIFETIMES = { news: 5, others: 60, defaults: 3600 }
+/** Seconds in which stale news may be answered while they are made anew. */
+export const STALE_NEWS = 4
 /** So long that a write begins and ends meanwhile. */
 const SLOW_TURNS = 20
+export const MODIFIED = 'Sat, 01 Aug 2020 10:00:00 GMT'
 const LONG = 'a text that is worth compressing; '.repeat(20)
 
 type Read = (row: string) => number
@@ -62,10 +65,20 @@ function addHooks(app: FastifyInstance): void {
     if (name !== undefined) request.person = name
     return undefined
   })
+  // What hooks choose, and the handler's answer is made with.
+  app.addHook('preHandler', async ({ headers }, reply) => {
+    if (headers['x-format'] === 'pretty') void reply.serializer(pretty)
+    if (headers['x-format'] === 'typed') void reply.type('application/vnd.json').serializer(pretty)
+    if (headers['x-state'] === 'old') void reply.code(203)
+  })
   app.addHook('onSend', async (request, reply) => {
     void reply.header('x-sent-to', request.headers['x-trace'] ?? 'nobody')
     if ((request.query as Query)['cookie'] === 'late') void reply.header('set-cookie', 'late=1')
   })
+}
+
+function pretty(payload: unknown): string {
+  return JSON.stringify(payload, undefined, 2)
 }
 
 function ofItem(request: CacheRequest): string[] {
@@ -114,17 +127,20 @@ function declareReads(app: FastifyInstance, view: View): void {
       .type('text/plain')
       .send(Readable.from([`${request.params.id} `, `${read(request.params.id)}`]))
   })
+  const parts = { view, cache: { tags: ofItem, ranges: true } }
+  declare(app, { ...parts, path: '/parts/:id' }, ({ params }, reply, read) => {
+    reply.headers({
+      'accept-ranges': 'bytes',
+      etag: `"${params.id}-${read(params.id)}"`,
+      'last-modified': MODIFIED,
+    })
+    reply.type('text/css').send(Buffer.from(`${params.id} ${read(params.id)} ${LONG}`))
+  })
   const files = { view, cache: { tags: ['items'] } }
   declare(app, { ...files, path: '/files/*' }, async ({ params, url }, _reply, read) => {
     return { params, path: url.split('?', 1)[0], value: read('1') }
   })
-  declare(
-    app,
-    { path: '/news', view, cache: { ttl: LIFETIMES.news } },
-    async (_request, _reply, read) => {
-      return { news: read('news') }
-    },
-  )
+  declareAging(app, view)
   declare(app, { path: '/plain/:id', view, cache: false }, async ({ params }, _reply, read) => ({
     value: read(params.id),
   }))
@@ -133,6 +149,18 @@ function declareReads(app: FastifyInstance, view: View): void {
     const value = view.read(params.id, view.version)
     for (let turn = 0; turn < SLOW_TURNS; turn++) await later()
     return { slow: value }
+  })
+}
+
+function declareAging(app: FastifyInstance, view: View): void {
+  const news: Handler = async (_request, _reply, read) => ({ news: read('news') })
+  declare(app, { path: '/news', view, cache: { ttl: LIFETIMES.news } }, news)
+  const stale = { ttl: LIFETIMES.news, staleWhileRevalidate: STALE_NEWS }
+  declare(app, { path: '/news/stale', view, cache: stale }, news)
+  // A write forgets it: then no window lets it be answered.
+  const forgotten = { ...stale, tags: ofItem }
+  declare(app, { path: '/stale/:id', view, cache: forgotten }, async ({ params }, _reply, read) => {
+    return { value: read(params.id) }
   })
 }
 

@@ -39,7 +39,8 @@ test('with the cache in memory every answer is one that the plain application co
     hits: 500,
     'hits of HEAD': 50,
     'hits with 204': 5,
-    'hits with 302': 20,
+    'hits with 206': 5,
+    'hits with 302': 10,
     'hits with 304': 40,
     'hits with 404': 3,
     stored: 500,
@@ -48,7 +49,7 @@ test('with the cache in memory every answer is one that the plain application co
     'forwarded: stale': 200,
     'status 401': 50,
     'status 409': 20,
-    'status 500': 15,
+    'status 500': 10,
   })
 })
 

@@ -27,7 +27,7 @@ export type Step =
 const ID = fc.constantFrom('1', '1', '1', '2', '3')
 const ITEM_PATHS = [
   ...['items', 'text', 'bytes', 'stream', 'plain', 'slow', 'moved', 'some', 'not', 'cookie'],
-  ...['private', 'me', 'home', 'lang', 'theme', 'campaign'],
+  ...['private', 'me', 'home', 'lang', 'theme', 'campaign', 'parts', 'stale'],
 ]
 /** Pages that are asked for again and again, or else hardly any answer would come from the cache. */
 const HOT = [
@@ -39,7 +39,10 @@ const HOT = [
   'some/1',
   'moved/1',
   'bytes/1',
+  'parts/1',
   'news',
+  'news/stale',
+  'stale/1',
 ]
 const ODD = [
   ...['items', 'items', 'news', 'files/a', 'files/a%2Fb', 'files/a/b', 'files/a//b', 'files/%61'],
@@ -90,7 +93,11 @@ const FIELD = fc.constantFrom(
   ...['Accept-Language: de', 'Accept-Language: en', 'Origin: https://a.example'],
   ...['Origin: https://evil.example', 'Authorization: Bearer ann', 'Authorization: Bearer bob'],
   ...['Authorization: Bearer evil', 'Cookie: theme=dark', 'Cookie: theme=light; sid=1'],
-  ...['Host: a.example', 'Range: bytes=0-3', 'Cache-Control: no-cache', 'X-Forwarded-Host: evil'],
+  ...['X-Format: pretty', 'X-Format: typed', 'X-State: old'],
+  ...['Host: a.example', 'Range: bytes=0-3', 'Range: bytes=0-399', 'Range: bytes=-400'],
+  ...['Range: bytes=9000-', 'If-Modified-Since: Sat, 01 Aug 2020 10:00:00 GMT'],
+  ...['If-Modified-Since: Sat, 01 Aug 2020 09:59:59 GMT', 'If-Range: "1-0"'],
+  ...['Cache-Control: no-cache', 'X-Forwarded-Host: evil'],
 )
 const FIELDS = fc.oneof(
   { weight: 1, arbitrary: fc.constant<string[]>([]) },
@@ -130,6 +137,20 @@ const READ: fc.Arbitrary<Request> = fc
     ...(match === undefined ? {} : { match }),
   }))
 
+/** As a download goes on, or a player jumps. */
+const RANGED: fc.Arbitrary<Request> = fc
+  .record({
+    range: fc.constantFrom('0-3', '0-399', '-400', '300-', '9000-', '5-4', '0-0, 5-6'),
+    others: fc.constantFrom<string[]>([], ['If-Range: "1-0"'], ['Accept-Encoding: gzip']),
+    match: fc.option(MATCH, { nil: undefined, freq: 2 }),
+  })
+  .map(({ range, others, match }) => ({
+    method: 'GET',
+    target: '/parts/1',
+    fields: [`Range: bytes=${range}`, ...others],
+    ...(match === undefined ? {} : { match }),
+  }))
+
 /** Takes long enough for others to arrive meanwhile, and for a write. */
 const SLOW: fc.Arbitrary<Request> = fc
   .constantFrom('/slow/1', '/slow/2', '/slow/1?x=1')
@@ -164,10 +185,11 @@ const WHO = fc.nat(3)
 
 const STEP: fc.Arbitrary<Step> = fc.oneof(
   { weight: 30, arbitrary: fc.tuple(READ, WHO).map(([ask, of]) => ({ ask, of })) },
+  { weight: 2, arbitrary: fc.tuple(RANGED, WHO).map(([ask, of]) => ({ ask, of })) },
   { weight: 3, arbitrary: fc.tuple(WRITE, WHO).map(([ask, of]) => ({ ask, of })) },
   { weight: 1, arbitrary: fc.tuple(NEWS, WHO).map(([ask, of]) => ({ ask, of })) },
   { weight: 4, arbitrary: TOGETHER.map((together) => ({ together })) },
-  { weight: 1, arbitrary: fc.integer({ min: 1, max: 4000 }).map((pass) => ({ pass })) },
+  { weight: 2, arbitrary: fc.integer({ min: 1, max: 4000 }).map((pass) => ({ pass })) },
   {
     weight: 1,
     arbitrary: fc.constantFrom('all', 'route', 'url').map((forget) => ({ forget }) as Step),

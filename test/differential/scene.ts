@@ -10,13 +10,14 @@ import type { ResponseCacheOptions } from '../../src/index.ts'
 import type { Answer } from '../support/app.ts'
 import { statusOf } from '../support/assert-status.ts'
 import { Wire } from '../support/wire.ts'
-import { LIFETIMES, buildApplication } from './application.ts'
+import { LIFETIMES, STALE_NEWS, buildApplication } from './application.ts'
 import { Database, PinnedView } from './database.ts'
 import { type Question, allowed } from './oracle.ts'
 import { type Late, type Step, textOf } from './requests.ts'
 
 const START = 1_700_000_000_000
 const WIRES = 9
+const SETTLING_TURNS = 60
 const WRITES = new Set(['PUT', 'POST', 'DELETE', 'PATCH'])
 
 /** The applications with the cache: one, or several that share a Redis. */
@@ -62,8 +63,14 @@ export class Scene {
   async take(step: Step): Promise<void> {
     if ('ask' in step) await this.#askAll([{ request: step.ask, after: 0 }], step.of)
     else if ('together' in step) await this.#askAll(step.together, 0)
-    else if ('pass' in step) mock.timers.tick(step.pass)
+    else if ('pass' in step) await this.#pass(step.pass)
     else await this.#forget(step.forget)
+  }
+
+  /** What goes on behind an answer is over before the clock moves: it takes no seconds. */
+  async #pass(milliseconds: number): Promise<void> {
+    for (let turn = 0; turn < SETTLING_TURNS; turn++) await later()
+    mock.timers.tick(milliseconds)
   }
 
   async #forget(what: 'all' | 'route' | 'url'): Promise<void> {
@@ -95,7 +102,8 @@ export class Scene {
   /** What a lifetime permits where nothing is invalidated. */
   #oldestOf(target: string): number {
     if (!target.startsWith('/news')) return Infinity
-    return this.#database.versionAt(Date.now() - LIFETIMES.news * 1000)
+    const stale = target.startsWith('/news/stale') ? STALE_NEWS : 0
+    return this.#database.versionAt(Date.now() - (LIFETIMES.news + stale) * 1000)
   }
 
   async #check(question: Question, answer: Answer): Promise<void> {
@@ -138,8 +146,9 @@ export class Tally {
   count({ text }: Question, answer: Answer): void {
     const seen = ['requests', `status ${answer.status}`]
     if (answer.headers['cache-status'] !== undefined) {
-      const { hit, fwd, stored, collapsed } = statusOf(answer)
+      const { hit, fwd, stored, collapsed, ttl } = statusOf(answer)
       if (hit) seen.push('hits', `hits of ${text.split(' ', 1)[0]}`, `hits with ${answer.status}`)
+      if (ttl !== undefined && ttl < 0) seen.push('stale hits')
       if (stored) seen.push('stored')
       if (collapsed) seen.push('collapsed')
       if (fwd) seen.push(`forwarded: ${fwd}`)

@@ -26,6 +26,11 @@ const FORMATS: Record<string, Format> = {
   'application/yaml': { type: 'application/yaml', serialize: lines },
   'text/lines': { type: 'text/lines', serialize: (payload) => `lines\n${lines(payload)}` },
   // As an application writes it that leaves the type alone.
+  // Regression: to a type with json in it, Fastify added a charset on hits and not on misses.
+  'application/hal+json': {
+    type: 'application/hal+json',
+    serialize: (object) => lines({ object }),
+  },
   'application/json; pretty': { serialize: (payload) => JSON.stringify(payload, undefined, 2) },
   'application/json; wide': { serialize: (payload) => JSON.stringify(payload, undefined, 8) },
 }
@@ -124,5 +129,30 @@ test('what a hook says of every reply makes no more handler runs than without it
     const hit = await client.get('/page', headers)
     assertHit(hit)
     assert.equal(hit.text, '{"run":1}')
+  }
+})
+
+// Regression: RFC 9111 §3.2 lets a client take the fields of a 304 for those of what it has stored.
+test('a 304 does not say what a hook said and the handler overruled', async (t) => {
+  const overruled: Neighbour = {
+    name: 'a hook that is overruled',
+    register: (app) =>
+      app.addHook('onRequest', async (_request, reply) => {
+        void reply.type('application/json').headers({ 'content-language': 'en', 'x-hook': 'said' })
+      }),
+    declare: (app) => {
+      app.get('/page', { config }, (_request, reply) => {
+        reply.headers({ etag: '"page"', 'content-language': 'de' }).type('text/css').send('page')
+      })
+    },
+    visits: () => course('/page'),
+  }
+  const answered = await compare(t, overruled, 'before the cache')
+  const unchanged = answered.filter(({ answer }) => answer.status === 304)
+  assert.equal(unchanged.length, 3)
+  for (const { answer } of unchanged) {
+    assert.equal(answer.headers['x-hook'], 'said')
+    assert.notEqual(answer.headers['content-language'], 'en')
+    assert.notEqual(answer.headers['content-type'], 'application/json')
   }
 })
