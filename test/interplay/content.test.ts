@@ -107,6 +107,8 @@ const neighbours: Neighbour[] = [
   },
   {
     name: '@fastify/cors that echoes the origin, with credentials',
+    // Whether a handler that passes Origin on varies on it itself cannot be told: a variant for each.
+    stored: 4,
     register: (app) =>
       app.register(cors, {
         origin: true,
@@ -204,7 +206,8 @@ for (const neighbour of neighbours) {
       test(`${neighbour.name}${beside} ${order}: misses, hits, 304 and HEAD are those of the plain application`, async (t) => {
         const answered = await compare(t, neighbour, order, withEtag)
         const fromCache = answered.filter(({ visit }) => visit.method !== 'OPTIONS')
-        assertServed(fromCache, new Set(fromCache.map(({ visit }) => visit.path)).size)
+        const pages = new Set(fromCache.map(({ visit }) => visit.path)).size
+        assertServed(fromCache, neighbour.stored ?? pages)
         if (withEtag) assert.ok(answered.some(({ answer }) => answer.status === 304))
         if (neighbour.essence) {
           const nonces = answered.flatMap(({ answer }) => noncesOf(answer))
