@@ -13,10 +13,17 @@ const log = new LocalLog(1000)
 
 function entry(index: number, bytes: number): StoredEntry {
   const path = `/products/${index}`
+  const life = plainLifetimes(Date.now(), Date.now() + 3_600_000)
   return {
     ...log.position,
     tags: ['r:=/products/:id', `p:=${path}`, `u:=${path.length}:${path}`, `t:=product:${index}`],
-    ...plainLifetimes(Date.now(), Date.now() + 3_600_000),
+    // Field by field, as the engine makes them: spread into place they would be another kind of object.
+    storedAt: life.storedAt,
+    freshUntil: life.freshUntil,
+    staleWhileRevalidateUntil: life.staleWhileRevalidateUntil,
+    staleIfErrorUntil: life.staleIfErrorUntil,
+    keepUntil: life.keepUntil,
+    mustRevalidate: life.mustRevalidate,
     status: 200,
     headers: [
       ['content-type', 'application/json; charset=utf-8'],

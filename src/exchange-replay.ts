@@ -62,7 +62,7 @@ function storedFields(
     const groups = cacheGroupsField(plainTags(tags), fields['cache-groups'])
     if (groups !== undefined) fields['cache-groups'] = groups
   }
-  if (!policy.http.storesCookies) delete fields['set-cookie']
+  if (fields['set-cookie'] !== undefined && !policy.http.storesCookies) delete fields['set-cookie']
   if (policy.clientCacheControl !== undefined) fields['cache-control'] ??= policy.clientCacheControl
   return fields
 }
@@ -240,8 +240,12 @@ export function asTyped(reply: FastifyReply, body: ReplayBody): ReplayBody {
 
 /** Over what hooks and plugins have set; the status, too. */
 export function applyHead(reply: FastifyReply, entry: StoredHead, fields: SentFields): void {
-  // Hooks may add to a list of theirs, and Fastify to that of the cookies.
-  if (entry.headers.some(hasList)) fields = withOwnLists(fields)
+  for (const pair of entry.headers) {
+    // Hooks may add to a list of theirs, and Fastify to that of the cookies.
+    if (typeof pair[1] === 'string') continue
+    fields = withOwnLists(fields)
+    break
+  }
   const vary = fields['vary']
   // Hooks vary on fields of their own (CORS on Origin), and the handler's come on top.
   const own = vary === undefined ? undefined : reply.getHeader('vary')
@@ -249,10 +253,6 @@ export function applyHead(reply: FastifyReply, entry: StoredHead, fields: SentFi
   if (own !== undefined) reply.header('vary', mergedVary(own, vary!))
   for (const name of entry.removed) reply.removeHeader(name)
   if (typeof entry.body === 'string') skipSerializer(reply)
-}
-
-function hasList([, value]: StoredEntry['headers'][number]): boolean {
-  return typeof value !== 'string'
 }
 
 function withOwnLists(fields: SentFields): SentFields {

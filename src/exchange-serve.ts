@@ -43,7 +43,13 @@ export function serve(request: FastifyRequest, reply: FastifyReply, handler: Han
   coverHooks(exchange, reply)
   readDemands(exchange, request)
   if (exchange.policy.vary.normalizers !== undefined) normalizeRequest(exchange, request)
-  const now = exchange.cache.tiers.now()
+  const { tiers } = exchange.cache
+  const now = tiers.now()
+  const hot = tiers.hot(exchange.key, now, exchange.policy.strict)
+  if (hot !== undefined && exchange.demands === undefined && exchange.refresh === undefined) {
+    reply.send(replay(exchange, reply, hot, now))
+    return undefined
+  }
   const lookup = peek(exchange, request, now)
   if (lookup === undefined) {
     // HEAD never fills, and what a client demands is decided by what is stored.

@@ -41,6 +41,14 @@ export class TieredCache {
     this.now = parts.now
   }
 
+  /** What memory has that may answer at once, without asking anyone: the way of a hit. */
+  hot(key: string, now: number, strict: boolean): Cached | undefined {
+    const cached = this.memory?.get(key)
+    if (cached === undefined || cached.notes.validFor !== this.log.version) return undefined
+    if (this.redis !== undefined && (strict || !this.log.verified())) return undefined
+    return isFresh(cached.entry, now) && cached.entry.varies === undefined ? cached : undefined
+  }
+
   /**
    * The synchronous part of a lookup: what memory holds and what may be used without asking anyone.
    * Undefined means that only `lookup` can tell.
