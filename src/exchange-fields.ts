@@ -1,6 +1,6 @@
 import type { FastifyReply } from 'fastify'
 
-import type { Fields } from './http/fields.ts'
+import type { FieldValue, Fields } from './http/fields.ts'
 
 let fieldsSymbol: symbol | undefined
 
@@ -15,6 +15,12 @@ export function currentFields(reply: FastifyReply): Fields {
   const own: unknown = fieldsSymbol && (reply as never)[fieldsSymbol]
   const isWhole = typeof own === 'object' && own !== null && !hasRawFields(reply)
   return isWhole ? (own as Fields) : reply.getHeaders()
+}
+
+/** One field as it stands, its name in lower case. */
+export function currentField(reply: FastifyReply, name: string): FieldValue | undefined {
+  const own = fieldsSymbol && ((reply as never)[fieldsSymbol] as Fields | undefined)
+  return own === undefined ? reply.getHeader(name) : (own[name] ?? reply.raw.getHeader(name))
 }
 
 /** Whether anybody has set a field past Fastify. */

@@ -105,7 +105,10 @@ export function replay(
     return notModified(reply, cached.entry, known.notModified)
   }
   applyHead(reply, cached.entry, known.fields)
-  return asTyped(reply, wholeOrPart(exchange, reply, cached))
+  const body = exchange.policy.http.ranges
+    ? wholeOrPart(exchange, reply, cached)
+    : cached.entry.body
+  return known.fields['content-type'] === undefined ? asTyped(reply, body) : body
 }
 
 /** The same for a request that waited for another's handler run (RFC 9211 §2.6). */

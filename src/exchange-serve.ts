@@ -41,7 +41,7 @@ export function serve(request: FastifyRequest, reply: FastifyReply, handler: Han
   identify(exchange, request)
   if (exchange.bypass !== undefined) return goAround(exchange, reply, handler)
   coverHooks(exchange, reply)
-  readDemands(exchange, request)
+  if (exchange.policy.http.requestDirectives) readDemands(exchange, request)
   if (exchange.policy.vary.normalizers !== undefined) normalizeRequest(exchange, request)
   const { tiers } = exchange.cache
   const now = tiers.now()

@@ -2,6 +2,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 
 import type { Flight } from './collapser.ts'
 import type { Exchange } from './exchange.ts'
+import { currentField } from './exchange-fields.ts'
 import { serializerName } from './exchange-serializer.ts'
 import { RESPONSE_KEY } from './exchange-target.ts'
 import { variantKey } from './http/cache-key.ts'
@@ -139,8 +140,8 @@ export function normalizeRequest({ policy }: Exchange, request: FastifyRequest):
 
 /** What hooks have said of the reply by now, the handler builds on: it is part of the key. */
 export function coverHooks(exchange: Exchange, reply: FastifyReply): void {
-  const { statusCode } = reply
-  const type = reply.getHeader('content-type')
+  const { statusCode } = reply.raw
+  const type = currentField(reply, 'content-type')
   const serializer = serializerName(reply)
   if (statusCode === 200 && type === undefined && serializer === undefined) return
   const values = [String(statusCode), type?.toString(), serializer]
