@@ -14,7 +14,7 @@ import {
 } from './http/conditional.ts'
 import { cacheGroupsField, plainTags } from './group-tags.ts'
 import { fieldsOf, listMembers } from './http/fields.ts'
-import { currentAge } from './http/freshness.ts'
+import { currentAge, remainingLifetime } from './http/freshness.ts'
 import { isRangeable, rangeAnswer } from './http/range.ts'
 import type { Cached } from './store/cached.ts'
 import type { StoredEntry } from './stored-response.ts'
@@ -42,7 +42,7 @@ function rendered(exchange: Exchange, cached: Cached, now: number): Rendered {
   if (known !== undefined && now < known.until && now >= known.from) return known
   const { entry, tier } = cached
   const age = currentAge(entry, now)
-  const ttl = Math.floor((entry.freshUntil - now) / 1000)
+  const ttl = remainingLifetime(entry, now)
   const status: CacheStatus = { hit: true, tier: tier === 'redis' ? tier : 'memory', ttl }
   const fields = storedFields(exchange, entry, entry.headers)
   addOwnFields(exchange, fields, status, age)

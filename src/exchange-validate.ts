@@ -168,8 +168,7 @@ function discard(payload: unknown): void {
 /** RFC 5861 §4. A response without a window stands in for nothing, be it fresh but for an invalidation. */
 export function mayStandIn({ cache: { tiers } }: Exchange, stale: Cached | undefined): boolean {
   if (stale === undefined) return false
-  const { freshUntil, staleIfErrorUntil, mustRevalidate } = stale.entry
-  if (mustRevalidate || staleIfErrorUntil <= freshUntil) return false
+  if (stale.entry.mustRevalidate) return false
   const now = tiers.now()
   if (!tiers.log.verified() || !mayServeOnError(stale.entry, now)) return false
   // After an invalidation it stands in for nothing, unless that was a soft one.

@@ -1,7 +1,4 @@
-import { ageCountsFrom } from './age.ts'
-import { type StoredFreshness, statedLifetime } from './lifetime.ts'
-import type { FieldReader } from './storability.ts'
-import { statedPolicy } from './targeted-fields.ts'
+import type { StoredFreshness } from './lifetime.ts'
 
 export interface Freshness {
   /** Epoch milliseconds. */
@@ -26,9 +23,9 @@ export function currentAge(response: Freshness, now: number): number {
   return Math.max(0, Math.floor((now - response.storedAt) / 1000))
 }
 
-/** Whole seconds of freshness that remain: the ttl parameter of Cache-Status (RFC 9211 §2.3). */
+/** Whole seconds of freshness that remain, negative once stale: the ttl of Cache-Status (RFC 9211 §2.4). */
 export function remainingLifetime(response: Freshness, now: number): number {
-  return Math.max(0, Math.floor((response.freshUntil - now) / 1000))
+  return Math.floor((response.freshUntil - now) / 1000)
 }
 
 /** RFC 5861 §3: stale, and may answer while it is validated in the background. */
@@ -43,15 +40,4 @@ export function mayServeWhileRevalidating(response: StoredFreshness, now: number
 export function mayServeOnError(response: StoredFreshness, now: number): boolean {
   const { freshUntil, staleIfErrorUntil } = response
   return staleIfErrorUntil > freshUntil && now < staleIfErrorUntil && isClockRight(response, now)
-}
-
-/**
- * The lifetime that the response's own fields state (RFC 9111 §4.2.1), less the age it already has;
- * undefined when they state none.
- */
-export function explicitLifetime(field: FieldReader, now: number): number | undefined {
-  const stated = statedLifetime(statedPolicy(field, []), field, now)
-  if (stated === undefined) return undefined
-  const countsFrom = ageCountsFrom(field, { requestedAt: now, receivedAt: now })
-  return Math.max(0, stated - (now - countsFrom) / 1000)
 }

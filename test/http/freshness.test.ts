@@ -2,24 +2,31 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
 
+import { ageCountsFrom } from '../../src/http/age.ts'
 import type { Fields } from '../../src/http/fields.ts'
 import {
   currentAge,
-  explicitLifetime,
   isFresh,
   mayServeOnError,
   mayServeWhileRevalidating,
   remainingLifetime,
 } from '../../src/http/freshness.ts'
+import { statedLifetime } from '../../src/http/lifetime.ts'
+import type { FieldReader } from '../../src/http/storability.ts'
+import { statedPolicy } from '../../src/http/targeted-fields.ts'
 
 const NOW = Date.parse('Sun, 06 Nov 1994 08:49:37 GMT')
 const in60 = 'Sun, 06 Nov 1994 08:50:37 GMT'
 
 function lifetime(fields: Fields): number | undefined {
-  return explicitLifetime((name) => fields[name], NOW)
+  const field: FieldReader = (name) => fields[name]
+  const stated = statedLifetime(statedPolicy(field, []), field, NOW)
+  if (stated === undefined) return undefined
+  const countsFrom = ageCountsFrom(field, { requestedAt: NOW, receivedAt: NOW })
+  return Math.max(0, stated - (NOW - countsFrom) / 1000)
 }
 
-describe('explicitLifetime', () => {
+describe('the lifetime that is left of what the fields state', () => {
   const table: [what: string, fields: Fields, expected: number | undefined][] = [
     ['nothing is stated', {}, undefined],
     ['only that it is public', { 'cache-control': 'public' }, undefined],
@@ -108,15 +115,14 @@ describe('currentAge and remainingLifetime', () => {
     passed: fc.integer({ min: -1e6, max: 1e10 }),
   })
 
-  it('are whole seconds, never negative, whatever the clock does', () => {
+  it('are whole seconds; an age is never negative, and what remains only of what is stale', () => {
     fc.assert(
       fc.property(instants, ({ storedAt, length, passed }) => {
         const stored = { storedAt, freshUntil: storedAt + length }
-        for (const value of [currentAge, remainingLifetime].map((f) =>
-          f(stored, storedAt + passed),
-        )) {
-          assert.ok(Number.isInteger(value) && value >= 0)
-        }
+        const now = storedAt + passed
+        const [age, remaining] = [currentAge(stored, now), remainingLifetime(stored, now)]
+        assert.ok(Number.isInteger(age) && age >= 0)
+        assert.ok(Number.isInteger(remaining) && remaining >= 0 === now <= stored.freshUntil)
       }),
     )
   })
