@@ -1,3 +1,5 @@
+import { inspect } from 'node:util'
+
 import type { FastifyReply, FastifyRequest } from 'fastify'
 
 import type { Exchange, Fill } from './exchange.ts'
@@ -197,7 +199,7 @@ function rescue(exchange: Exchange, reply: FastifyReply, fwdStatus: number): Rep
 }
 
 function asError(error: unknown): Error {
-  return error instanceof Error ? error : new Error(`the handler threw ${String(error)}`)
+  return error instanceof Error ? error : new Error(`the handler threw ${inspect(error)}`)
 }
 
 /** Runs the handler; where it throws, the stored response may answer in its place. */

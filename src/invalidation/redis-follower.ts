@@ -183,7 +183,7 @@ export class RedisFollower {
         this.#connection.zscan(this.#options.keys.tags, cursor, 'COUNT', 1000),
       )
       for (let index = 0; index + 1 < page.length; index += 2) {
-        const tag = String(page[index])
+        const tag = page[index]!
         if (tag !== '') tags.push([tag, Number(page[index + 1])])
       }
       cursor = next

@@ -28,10 +28,11 @@ function parseRecord(item: unknown): LogRecord | undefined {
   let [epoch, seq, mode, all] = ['', NaN, 'purge', false]
   const fields = item[1] as unknown[]
   for (let index = 0; index + 1 < fields.length; index += 2) {
-    const value = String(fields[index + 1])
-    switch (String(fields[index])) {
+    const value = textOf(fields[index + 1])
+    if (value === undefined) return undefined
+    switch (fields[index]) {
       case 's':
-        seq = Number(value)
+        seq = value === '' ? NaN : Number(value)
         break
       case 'e':
         epoch = value
@@ -47,8 +48,14 @@ function parseRecord(item: unknown): LogRecord | undefined {
         break
     }
   }
-  if (!Number.isSafeInteger(seq) || epoch === '') return undefined
-  return { id: String(item[0]), epoch, seq, mode: knownMode(mode), tags: all ? 'all' : tags }
+  const id = textOf(item[0])
+  if (id === undefined || !Number.isSafeInteger(seq) || epoch === '') return undefined
+  return { id, epoch, seq, mode: knownMode(mode), tags: all ? 'all' : tags }
+}
+
+// Not `String(value)`: it throws for an object that says itself what its `toString` is.
+function textOf(value: unknown): string | undefined {
+  return typeof value === 'string' || typeof value === 'number' ? `${value}` : undefined
 }
 
 function knownMode(mode: string): InvalidationMode {

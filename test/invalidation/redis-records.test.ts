@@ -56,6 +56,12 @@ describe('parseRecords', () => {
     ['half a position', answer(['1-0', ['s', '7.5', 'e', 'epoch']])],
     ['a position beyond precision', answer(['1-0', ['s', '9007199254740993', 'e', 'epoch']])],
     ['something strange behind a record', answer(RECORD, null)],
+    ['an empty position', answer(['1-0', ['s', '', 'e', 'epoch']])],
+    [
+      'an object in place of a text',
+      answer(['1-0', ['s', '7', 'e', 'epoch', 't', { toString: 1 }]]),
+    ],
+    ['a record without an id', answer([null, RECORD[1]])],
   ]
   for (const [what, value] of strange) {
     it(`refuses ${what}, all of it`, () => assert.equal(parseRecords(value), undefined))
@@ -77,7 +83,7 @@ describe('parseRecords', () => {
         parseRecords([['name', a]])
         parseRecords(answer(RECORD, [a, b], ['1-0', [a, b]]))
       }),
-      { numRuns: 1000 },
+      { numRuns: 2000 },
     )
   })
 })
