@@ -39,12 +39,12 @@ export class LocalLog implements InvalidationLog {
     return Promise.resolve(true)
   }
 
-  invalidate(invalidation: Invalidation): Promise<void> {
+  invalidate(invalidation: Invalidation): Promise<LogPosition> {
     if (this.#closed) return Promise.reject(new ClosedError('an invalidation'))
     const seq = this.position.seq + 1
     this.position = { epoch: this.position.epoch, seq }
     this.#table.apply(invalidation, seq)
-    return Promise.resolve()
+    return Promise.resolve(this.position)
   }
 
   state(): LogState {
