@@ -102,11 +102,11 @@ describe('an invalidation that a replica must have', { concurrency: true }, () =
   it('is not held to be there because the replicas of another master have all of theirs', () =>
     scene(async ({ raw, one }) => {
       const client = one.client as Redis
-      const { xrevrange } = client
+      const xrevrange = client.xrevrange.bind(client) as Redis['xrevrange']
       // A failover that has lost the record, before anybody looked for it.
       client.xrevrange = async (...args: unknown[]) => {
         await raw.del(KEYS.log)
-        return xrevrange.apply(client, args as Parameters<typeof xrevrange>)
+        return xrevrange(...(args as Parameters<typeof xrevrange>))
       }
       const lost = { statusCode: 503, message: /a failover has lost the record/ }
       await assert.rejects(one.invalidate('t:=x'), lost)

@@ -43,15 +43,15 @@ type Disguise = (redis: Redis) => Redis
 
 /** Refuses the first line of the scripts as Redis 6.2 does, on this connection and its duplicates. */
 function asRedis6(redis: Redis): Redis {
-  const { eval: run, duplicate } = redis
+  const [run, duplicate] = [redis.eval.bind(redis), redis.duplicate.bind(redis)]
   return Object.assign(redis, {
-    eval: (...args: Parameters<Redis['eval']>) =>
+    eval: (...args: Parameters<typeof run>) =>
       String(args[0]).startsWith('#!')
         ? Promise.reject(replyError("ERR Error compiling script: unexpected symbol near '#'"))
-        : run.apply(redis, args),
+        : run(...args),
     // The server knows what other tests have sent, so each script is sent whole.
     evalsha: () => Promise.reject(replyError('NOSCRIPT No matching script')),
-    duplicate: (options: object) => asRedis6(duplicate.call(redis, options)),
+    duplicate: (options: object) => asRedis6(duplicate(options)),
   })
 }
 
