@@ -263,8 +263,7 @@ function isHead(value: unknown): value is Head {
     Array.isArray(r) &&
     r.every(isFieldName) &&
     areLifetimes(value) &&
-    BODY_KINDS.has(x) &&
-    NAME_KINDS.has(typeof n)
+    areKinds(x, n)
   )
 }
 
@@ -285,8 +284,11 @@ function isInstant(value: unknown): value is number {
   return Number.isFinite(value) && (value as number) > 0
 }
 
-const NAME_KINDS = new Set(['undefined', 'string'])
 const BODY_KINDS = new Set<unknown>([undefined, 1, 2] satisfies Head['x'][])
+
+function areKinds(body: unknown, name: unknown): boolean {
+  return BODY_KINDS.has(body) && (name === undefined || typeof name === 'string')
+}
 
 /** Stored where a route leaves them to its origin, and replayed only there. */
 const OF_ORIGINS = new Set(['date', 'set-cookie'])
