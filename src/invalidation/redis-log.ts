@@ -1,6 +1,6 @@
 import { InvalidationPendingError, ClosedError } from '../errors.ts'
 import { runScript } from '../redis-script.ts'
-import { FAILED, type RedisGuard } from '../store/redis-guard.ts'
+import { FAILED, type RedisClient, type RedisGuard } from '../store/redis-guard.ts'
 import type { LogPosition } from '../stored-response.ts'
 import { newEpoch } from './local-log.ts'
 import type { Fenced, Invalidation, InvalidationLog, LogState, Receipt, Verdict } from './log.ts'
@@ -12,6 +12,8 @@ export interface RedisLogOptions {
   namespace: string
   maxTags: number
   deadlineMs: number
+  /** Looks at the server before each load; rejects when it cannot be used. */
+  inspect?: (connection: RedisClient) => Promise<void>
   onTrouble: (operation: string, error: Error) => void
 }
 
@@ -47,6 +49,7 @@ export class RedisLog implements InvalidationLog {
     this.#follower = new RedisFollower(guard.client, {
       keys: this.#keys,
       maxTags: options.maxTags,
+      inspect: options.inspect,
       beforeTrust: () => this.#beforeTrust(),
       onTrouble: options.onTrouble,
     })
