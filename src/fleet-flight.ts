@@ -27,6 +27,14 @@ export type Turn<Found> =
   | { readonly found: Found; readonly lease?: undefined }
   | { readonly found?: undefined; readonly lease: FleetLease }
 
+/** What this process has to do with others at the moment. */
+export interface FleetState {
+  /** Runs for all processes. */
+  leases: number
+  /** Keys for which it waits for another process. */
+  waiting: number
+}
+
 type Claim<Found> = Turn<Found> | LeaseState
 
 /**
@@ -37,8 +45,9 @@ type Claim<Found> = Turn<Found> | LeaseState
 export class FleetFlights {
   readonly #leases: RedisLeases
   readonly #held = new Set<FleetLease>()
-  /** Each ends the pause of one who waits. */
-  readonly #waiting = new Set<() => void>()
+  /** Each ends a pause early. */
+  readonly #pauses = new Set<() => void>()
+  #waiting = 0
   readonly #process = randomBytes(9).toString('base64url')
   #elsewhere: BackOff | undefined
   #last = 0
@@ -48,9 +57,8 @@ export class FleetFlights {
     this.#leases = leases
   }
 
-  /** Leases held, and those who wait for one, in this process. */
-  state(): { leases: number; waiting: number } {
-    return { leases: this.#held.size, waiting: this.#waiting.size }
+  state(): FleetState {
+    return { leases: this.#held.size, waiting: this.#waiting }
   }
 
   /**
@@ -66,7 +74,11 @@ export class FleetFlights {
     const token = this.#newToken()
     while (!this.#closed && performance.now() < endsAt) {
       let state = await this.#claim(contest, token)
-      if (state === 'held') state = await this.#untilChanged(contest.key, token, endsAt)
+      if (state === 'held') {
+        this.#waiting++
+        state = await this.#untilChanged(contest.key, token, endsAt)
+        this.#waiting--
+      }
       if (typeof state === 'object') return state
       if (state === 'uncacheable') return state
       if (state !== 'free' && state !== 'mine') return 'alone'
@@ -102,7 +114,7 @@ export class FleetFlights {
   /** Sends all who wait on their way, and leaves what is held to other processes. */
   async close(): Promise<void> {
     this.#closed = true
-    for (const wake of this.#waiting) wake()
+    for (const wake of this.#pauses) wake()
     await Promise.all(Array.from(this.#held, (lease) => lease.settle('over')))
   }
 
@@ -139,7 +151,7 @@ export class FleetFlights {
   /** In step with how long it has taken already, and no two in step with each other. */
   #pollDelay(waitedMs: number): number {
     const usual = Math.min(Math.max(waitedMs / 4, FIRST_POLL_MS), MAX_POLL_MS)
-    const crowded = Math.min(this.#waiting.size, MAX_CROWDED_POLL_MS)
+    const crowded = Math.min(this.#waiting, MAX_CROWDED_POLL_MS)
     return Math.max(usual, crowded) * (0.5 + Math.random())
   }
 
@@ -147,11 +159,11 @@ export class FleetFlights {
     return new Promise((resolve) => {
       const wake = (): void => {
         clearTimeout(timer)
-        this.#waiting.delete(wake)
+        this.#pauses.delete(wake)
         resolve()
       }
       const timer = setTimeout(wake, milliseconds)
-      this.#waiting.add(wake)
+      this.#pauses.add(wake)
     })
   }
 
