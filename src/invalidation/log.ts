@@ -20,6 +20,12 @@ export interface Invalidation {
   mode: InvalidationMode
 }
 
+/** Where an invalidation stands in the log: what is computed after it carries at least this position. */
+export interface Receipt extends LogPosition {
+  /** The last position before it at which one of its tags, or everything, was invalidated. */
+  readonly before: number
+}
+
 /** What a log knows of itself, for `stats()`. */
 export interface LogState {
   /** `''` until the log has been loaded. */
@@ -56,7 +62,7 @@ export interface InvalidationLog {
    * when there is none, because everything was invalidated. Rejects with InvalidationPendingError in
    * bounded time.
    */
-  invalidate(invalidation: Invalidation): Promise<LogPosition>
+  invalidate(invalidation: Invalidation): Promise<Receipt>
   state(): LogState
   start(): Promise<void>
   close(): Promise<void>

@@ -1,6 +1,6 @@
 import { FAILED, type RedisClient, type RedisGuard, isReply } from '../store/redis-guard.ts'
 import { newEpoch } from './local-log.ts'
-import type { Invalidation } from './log.ts'
+import type { Invalidation, Receipt } from './log.ts'
 import type { Replicas } from './redis-replicas.ts'
 import type { ControlCalls } from './redis-scripts.ts'
 
@@ -13,10 +13,8 @@ export interface AppenderOptions {
   onTrouble: (operation: string, error: Error) => void
 }
 
-/** A record of the log: its epoch, its number, and its id in the stream. */
-export interface Appended {
-  readonly epoch: string
-  readonly seq: number
+/** A record of the log, with its id in the stream. */
+export interface Appended extends Receipt {
   readonly id: string
 }
 
@@ -63,7 +61,8 @@ export class RedisAppender {
         (await replicas.acknowledge()) ?? (isAll ? undefined : await this.#missing(records))
       if (why !== undefined) return { why, isWritten: true }
     }
-    return isAll ? 'everything' : records.at(-1)!
+    if (isAll) return 'everything'
+    return { ...records.at(-1)!, before: Math.max(...records.map(({ before }) => before)) }
   }
 
   async #send({ tags, mode }: Invalidation): Promise<Appended | 'everything' | typeof FAILED> {
@@ -122,11 +121,11 @@ function* partsOf(invalidation: Invalidation): Generator<Invalidation> {
 }
 
 function appended(answer: unknown): Appended {
-  const [epoch, seq, id] = Array.isArray(answer) ? (answer as unknown[]) : []
+  const [epoch, seq, id, before] = Array.isArray(answer) ? (answer as unknown[]) : []
   if (typeof epoch !== 'string' || !/^\d+$/.test(String(seq)) || typeof id !== 'string') {
     throw new Error('the answer to the script is none of ours')
   }
-  return { epoch, seq: Number(seq), id }
+  return { epoch, seq: Number(seq), id, before: Number(before) }
 }
 
 /** What passes, and meanwhile stands in the way of any other write as well; Redis 6.2 quotes it. */

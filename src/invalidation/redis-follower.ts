@@ -9,6 +9,8 @@ import { CONTROL_TTL_SECONDS, type ControlCalls, controlKeyList } from './redis-
 export interface FollowerOptions {
   calls: ControlCalls
   maxTags: number
+  /** Called before each load; what it rejects with is why there is none. */
+  inspect: ((connection: RedisClient) => Promise<void>) | undefined
   /** Called after each load, before the table is trusted again. */
   beforeTrust: () => Promise<void>
   onTrouble: (operation: string, error: Error) => void
@@ -137,6 +139,7 @@ export class RedisFollower {
       maxTags,
     } = this.#options
     await within(PATIENCE_MS, ensureConnected(this.#connection))
+    await this.#options.inspect?.(this.#connection)
     const sentAt = performance.now()
     const [epoch, seq, lastId] = (await this.#open()) as [string, string, string]
     const wentBack = epoch === this.position.epoch && Number(seq) < this.position.seq

@@ -1,7 +1,7 @@
 import { InvalidationPendingError, ClosedError } from '../errors.ts'
-import { FAILED, type RedisGuard } from '../store/redis-guard.ts'
+import { FAILED, type RedisClient, type RedisGuard } from '../store/redis-guard.ts'
 import type { LogPosition } from '../stored-response.ts'
-import type { Fenced, Invalidation, InvalidationLog, LogState, Verdict } from './log.ts'
+import type { Fenced, Invalidation, InvalidationLog, LogState, Receipt, Verdict } from './log.ts'
 import { type Appended, RedisAppender } from './redis-appender.ts'
 import { RedisDelivery } from './redis-delivery.ts'
 import { RedisFollower } from './redis-follower.ts'
@@ -12,6 +12,8 @@ export interface RedisLogOptions {
   namespace: string
   maxTags: number
   deadlineMs: number
+  /** Looks at the server before each load; rejects when it cannot be used. */
+  inspect?: (connection: RedisClient) => Promise<void>
   durability?: Durability | undefined
   onTrouble: (operation: string, error: Error) => void
 }
@@ -45,6 +47,7 @@ export class RedisLog implements InvalidationLog {
     this.#follower = new RedisFollower(guard.client, {
       calls,
       maxTags,
+      inspect: options.inspect,
       beforeTrust: () => this.#beforeTrust(),
       onTrouble,
     })
@@ -115,7 +118,7 @@ export class RedisLog implements InvalidationLog {
     )
   }
 
-  async invalidate(invalidation: Invalidation): Promise<LogPosition> {
+  async invalidate(invalidation: Invalidation): Promise<Receipt> {
     if (this.#closed) throw new ClosedError('an invalidation')
     this.#forget(invalidation)
     this.#underWay.add(invalidation)
@@ -123,14 +126,15 @@ export class RedisLog implements InvalidationLog {
       const outcome = await this.#appender.append(invalidation)
       if (outcome === 'everything') {
         this.#follower.forgetAll()
-        return NOWHERE
+        return { ...NOWHERE, before: 0 }
       }
       if ('why' in outcome) {
         this.#delivery.add(invalidation, outcome.isWritten)
         throw new InvalidationPendingError(describe(invalidation), outcome.why)
       }
       await this.#catchUp(invalidation, outcome)
-      return { epoch: outcome.epoch, seq: outcome.seq }
+      const { epoch, seq, before } = outcome
+      return { epoch, seq, before }
     } finally {
       this.#underWay.delete(invalidation)
     }

@@ -77,7 +77,7 @@ return { epoch, seq, last[1] and last[1][1] or '0-0' }
 /**
  * Appends one invalidation. ARGV: random epoch, mode, most tags kept, most records kept, then the
  * tags; no tags means everything. O(tags), whatever the number of entries. Returns { epoch, seq, id
- * of the record }.
+ * of the record, the last seq before at which one of the tags, or everything, was invalidated }.
  *
  * Harmless when it is applied twice or late: it only ever makes more entries invalid.
  */
@@ -91,7 +91,9 @@ if #ARGV == 4 then
   record[#record + 1] = 'all'
   record[#record + 1] = '1'
 end
+local before = tonumber(floor)
 for i = 5, #ARGV do
+  before = math.max(before, tonumber(redis.call('ZSCORE', KEYS[4], ARGV[i]) or '0'))
   redis.call('ZADD', KEYS[4], 'GT', id, ARGV[i])
   record[#record + 1] = 't'
   record[#record + 1] = ARGV[i]
@@ -107,7 +109,7 @@ if over > 0 then
 end
 local recordId = redis.call('XADD', KEYS[3], 'MAXLEN', '~', ARGV[4], '*', unpack(record))
 ${REFRESH}
-return { epoch, id, recordId }
+return { epoch, id, recordId, string.format('%.0f', before) }
 `
 
 /**
