@@ -78,6 +78,10 @@ export class Exchange {
   lease: FleetLease | undefined = undefined
   /** A CSRF token was made for this request. */
   hasToken = false
+  /** What the client has written last: what it gets is from after that. */
+  after: LogPosition | undefined = undefined
+  /** Neither joins the computation of another nor has others join. */
+  isAlone = false
   /** Somebody looked at what `vary.query` leaves out of the key. */
   sawIgnored = false
   /** What the handler says of its answer, if it runs for the cache. */
@@ -172,6 +176,8 @@ export function openExchange(
     exchange.bypass = 'method'
     return exchange
   }
+  if (cache.readYourWrites !== undefined)
+    exchange.after = cache.readYourWrites.take(request.headers)
   exchange.bypass = oddRequest(request.headers)
   exchange.hasAuthorization = request.headers.authorization !== undefined
   if (exchange.bypass === undefined && !policy.public && policy.vary.by === undefined) {

@@ -39,6 +39,14 @@ export class LocalLog implements InvalidationLog {
     return Promise.resolve(true)
   }
 
+  hasReached(): boolean {
+    return true
+  }
+
+  reach(): Promise<boolean> {
+    return Promise.resolve(true)
+  }
+
   invalidate(invalidation: Invalidation): Promise<Receipt> {
     if (this.#closed) return Promise.reject(new ClosedError('an invalidation'))
     const { tags } = invalidation

@@ -118,6 +118,16 @@ export class RedisLog implements InvalidationLog {
     )
   }
 
+  hasReached({ epoch, seq }: LogPosition): boolean {
+    return epoch === this.position.epoch && seq <= this.position.seq
+  }
+
+  async reach(position: LogPosition, maxWaitMs: number): Promise<boolean> {
+    // Of another epoch nothing tells which is the later one, but Redis.
+    if (position.epoch !== this.position.epoch && (await this.confirm())) return true
+    return this.#follower.until(() => this.hasReached(position), maxWaitMs)
+  }
+
   async invalidate(invalidation: Invalidation): Promise<Receipt> {
     if (this.#closed) throw new ClosedError('an invalidation')
     this.#forget(invalidation)
@@ -126,7 +136,7 @@ export class RedisLog implements InvalidationLog {
       const outcome = await this.#appender.append(invalidation)
       if (outcome === 'everything') {
         this.#follower.forgetAll()
-        return { ...NOWHERE, before: 0 }
+        return { ...NOWHERE, before: Infinity }
       }
       if ('why' in outcome) {
         this.#delivery.add(invalidation, outcome.isWritten)
