@@ -63,7 +63,7 @@ export function checkReadYourWrites(
 function nameIn(inner: OptionsReader, option: 'cookie' | 'header'): string | undefined {
   const name = inner.text(option)
   // RFC 6265 §4.1.1: cookies have names of the same kind as fields.
-  return name === undefined || isFieldName(name)
+  return name === undefined || isFieldName(name.toLowerCase())
     ? name
     : inner.fail(option, 'a name of letters, digits and -')
 }

@@ -20,7 +20,7 @@ describe('a position token', () => {
     fc.assert(
       fc.property(token, fc.string(), secret, (claim, audience, key) => {
         const text = formatPosition(claim, audience, key)
-        assert.deepEqual(parsePosition(text, audience, [key]), claim)
+        assert.deepEqual(parsePosition(text, audience, [key]), { ...claim })
       }),
     )
   })
@@ -49,7 +49,7 @@ describe('a position token', () => {
     fc.assert(
       fc.property(token, fc.array(secret, { minLength: 1 }), fc.nat(), (claim, secrets, at) => {
         const text = formatPosition(claim, 'shop', secrets[at % secrets.length]!)
-        assert.deepEqual(parsePosition(text, 'shop', secrets), claim)
+        assert.deepEqual(parsePosition(text, 'shop', secrets), { ...claim })
       }),
     )
   })
@@ -67,10 +67,7 @@ describe('a position token', () => {
           const at = nat % text.length
           fc.pre(text[at] !== character)
           const forged = text.slice(0, at) + character + text.slice(at + 1)
-          const parsed = parsePosition(forged, 'shop', [key])
-          // The last character of the signature has two bits to spare.
-          if (at < text.length - 1) assert.equal(parsed, undefined)
-          else if (parsed !== undefined) assert.deepEqual(parsed, claim)
+          assert.equal(parsePosition(forged, 'shop', [key]), undefined)
         },
       ),
       { numRuns: 300 },
