@@ -6,6 +6,7 @@ import { FAILED, RedisGuard } from '../../src/store/redis-guard.ts'
 import { RedisLeases } from '../../src/store/redis-lease.ts'
 import { eventually } from '../support/clock.ts'
 import { type ClientOptions, type RedisServer, startRedis } from '../support/redis.ts'
+import { documentedUser } from '../topology/acl.ts'
 import { commandCalls } from './command-calls.ts'
 
 describe('RedisLeases', () => {
@@ -100,6 +101,15 @@ describe('RedisLeases', () => {
       // It is nobody's.
       assert.equal(await leases.replace(mark, 'a', {}), false)
     }
+  })
+
+  it('needs no other rights than those that are documented', async () => {
+    await raw.call('ACL', ...documentedUser('limited', 'secret', 'acl'))
+    const leases = await open('acl', { username: 'limited', password: 'secret' })
+    assert.equal(await leases.take('key', 'a', 1000), 'mine')
+    assert.equal(await leases.look('key', 'b'), 'held')
+    assert.equal(await leases.replace('key', 'a', { mark: 'mine', ttlMs: 1000 }), true)
+    assert.equal(await leases.replace('key', 'a', {}), true)
   })
 
   it('lets nobody wait for what is no lease', async () => {
