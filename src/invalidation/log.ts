@@ -57,7 +57,11 @@ export interface InvalidationLog {
   verified(): boolean
   /** Catches up with Redis; false when it cannot be confirmed in time. Never rejects. */
   confirm(): Promise<boolean>
-  /** Resolved means done, everywhere; rejects with InvalidationPendingError in bounded time. */
+  /**
+   * Resolved means done, everywhere, with the position after which all know of it: of epoch `''`
+   * when there is none, because everything was invalidated. Rejects with InvalidationPendingError in
+   * bounded time.
+   */
   invalidate(invalidation: Invalidation): Promise<Receipt>
   state(): LogState
   start(): Promise<void>
