@@ -1,6 +1,6 @@
 import { Collapser } from './collapser.ts'
 import type { QueryPredicate } from './http/query.ts'
-import type { Invalidation, InvalidationLog } from './invalidation/log.ts'
+import type { Invalidation, InvalidationLog, Receipt } from './invalidation/log.ts'
 import { KeyMemo } from './key-memo.ts'
 import type { Policy } from './policy.ts'
 import type { Revalidator } from './revalidator.ts'
@@ -73,9 +73,9 @@ export class ResponseCache {
   }
 
   /** Rejects when Redis does not confirm; this process has forgotten by then anyway. */
-  async invalidate(invalidation: Invalidation): Promise<void> {
-    if (invalidation.tags.length === 0) return
-    await this.log.invalidate(invalidation)
+  async invalidate(invalidation: Invalidation): Promise<Receipt> {
+    if (invalidation.tags.length === 0) return { ...this.log.position, before: 0 }
+    return this.log.invalidate(invalidation)
   }
 
   async close(): Promise<void> {

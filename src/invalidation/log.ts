@@ -20,6 +20,12 @@ export interface Invalidation {
   mode: InvalidationMode
 }
 
+/** Where an invalidation stands in the log: what is computed after it carries at least this position. */
+export interface Receipt extends LogPosition {
+  /** The last position before it at which one of its tags, or everything, was invalidated. */
+  readonly before: number
+}
+
 /** What a log knows of itself, for `stats()`. */
 export interface LogState {
   /** `''` until the log has been loaded. */
@@ -52,7 +58,7 @@ export interface InvalidationLog {
   /** Catches up with Redis; false when it cannot be confirmed in time. Never rejects. */
   confirm(): Promise<boolean>
   /** Resolved means done, everywhere; rejects with InvalidationPendingError in bounded time. */
-  invalidate(invalidation: Invalidation): Promise<void>
+  invalidate(invalidation: Invalidation): Promise<Receipt>
   state(): LogState
   start(): Promise<void>
   close(): Promise<void>

@@ -8,25 +8,34 @@ function retryDelay(times: number): number {
 }
 
 /**
+ * Options of the user's client that would end a blocking read, or would give its answer another
+ * shape; every command here has a limit of its own.
+ */
+const UNSUITABLE: object = {
+  commandTimeout: undefined,
+  socketTimeout: undefined,
+  blockingTimeout: undefined,
+  replyMapping: 'legacy',
+}
+
+/**
  * A connection of our own with the settings of the given client: a blocking read must never stand
  * in the way of other commands. It connects only when told to.
  */
 export function followerConnection(client: RedisClient): RedisClient {
+  const own = { lazyConnect: true, enableOfflineQueue: true, enableAutoPipelining: false }
   const connection = client.isCluster
     ? (client as Cluster).duplicate([], {
-        lazyConnect: true,
-        enableOfflineQueue: true,
+        ...own,
         clusterRetryStrategy: retryDelay,
+        redisOptions: { ...UNSUITABLE },
       })
     : (client as Redis).duplicate({
-        lazyConnect: true,
-        enableOfflineQueue: true,
-        enableAutoPipelining: false,
-        autoResendUnfulfilledCommands: false,
+        ...UNSUITABLE,
+        ...own,
         maxRetriesPerRequest: 0,
+        autoResendUnfulfilledCommands: false,
         retryStrategy: retryDelay,
-        // The user's limit would end a blocking read; every command here has a limit of its own.
-        commandTimeout: undefined as unknown as number,
       })
   // Trouble is seen by the command it hits; without a listener ioredis would print it.
   connection.on('error', () => {})

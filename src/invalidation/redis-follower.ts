@@ -17,6 +17,8 @@ import {
 export interface FollowerOptions {
   keys: ControlKeys
   maxTags: number
+  /** Called before each load; what it rejects with is why there is none. */
+  inspect: ((connection: RedisClient) => Promise<void>) | undefined
   /** Called after each load, before the table is trusted again. */
   beforeTrust: () => Promise<void>
   onTrouble: (operation: string, error: Error) => void
@@ -126,6 +128,7 @@ export class RedisFollower {
     this.#wentBack = false
     const { keys, maxTags } = this.#options
     await within(PATIENCE_MS, ensureConnected(this.#connection))
+    await this.#options.inspect?.(this.#connection)
     const sentAt = performance.now()
     const [epoch, seq, lastId] = (await this.#open()) as [string, string, string]
     if (epoch === this.position.epoch && Number(seq) < this.position.seq) {

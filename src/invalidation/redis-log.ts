@@ -1,9 +1,9 @@
 import { InvalidationPendingError, ClosedError } from '../errors.ts'
 import { runScript } from '../redis-script.ts'
-import { FAILED, type RedisGuard } from '../store/redis-guard.ts'
+import { FAILED, type RedisClient, type RedisGuard } from '../store/redis-guard.ts'
 import type { LogPosition } from '../stored-response.ts'
 import { newEpoch } from './local-log.ts'
-import type { Fenced, Invalidation, InvalidationLog, LogState, Verdict } from './log.ts'
+import type { Fenced, Invalidation, InvalidationLog, LogState, Receipt, Verdict } from './log.ts'
 import { PendingInvalidations } from './pending-invalidations.ts'
 import { RedisFollower } from './redis-follower.ts'
 import { type ControlKeys, controlKeyList, controlKeys } from './redis-scripts.ts'
@@ -12,6 +12,8 @@ export interface RedisLogOptions {
   namespace: string
   maxTags: number
   deadlineMs: number
+  /** Looks at the server before each load; rejects when it cannot be used. */
+  inspect?: (connection: RedisClient) => Promise<void>
   onTrouble: (operation: string, error: Error) => void
 }
 
@@ -47,6 +49,7 @@ export class RedisLog implements InvalidationLog {
     this.#follower = new RedisFollower(guard.client, {
       keys: this.#keys,
       maxTags: options.maxTags,
+      inspect: options.inspect,
       beforeTrust: () => this.#beforeTrust(),
       onTrouble: options.onTrouble,
     })
@@ -110,14 +113,18 @@ export class RedisLog implements InvalidationLog {
     )
   }
 
-  async invalidate(invalidation: Invalidation): Promise<void> {
+  async invalidate(invalidation: Invalidation): Promise<Receipt> {
     if (this.#closed) throw new ClosedError('an invalidation')
     this.#forget(invalidation)
     this.#underWay.add(invalidation)
+    let receipt: Receipt = { ...this.position, before: 0 }
     try {
       for (const part of partsOf(invalidation)) {
         const outcome = await this.#append(part)
-        if (outcome === true) continue
+        if (typeof outcome !== 'string') {
+          receipt = { ...outcome, before: Math.max(receipt.before, outcome.before) }
+          continue
+        }
         this.#pending.add(invalidation)
         this.#scheduleRetry()
         throw new InvalidationPendingError(describe(invalidation), outcome)
@@ -125,6 +132,7 @@ export class RedisLog implements InvalidationLog {
     } finally {
       this.#underWay.delete(invalidation)
     }
+    return receipt
   }
 
   /** At once and in this process: half a step after everything computed so far. */
@@ -133,11 +141,11 @@ export class RedisLog implements InvalidationLog {
     table.apply(invalidation, position.seq + 0.5)
   }
 
-  /** True when Redis has it and this process has caught up with it; otherwise what went wrong. */
-  async #append(part: Invalidation): Promise<true | string> {
+  /** Redis has it and this process has caught up with it; otherwise what went wrong. */
+  async #append(part: Invalidation): Promise<Receipt | string> {
     const answer = await this.#send(part)
     if (answer === FAILED) return this.#guard.lastError
-    const [epoch, seqText] = answer as [string, string]
+    const [epoch, seqText, before] = answer as [string, string, string]
     const seq = Number(seqText)
     const { table, position } = this.#follower
     if (epoch !== position.epoch) this.#follower.askReload()
@@ -147,7 +155,7 @@ export class RedisLog implements InvalidationLog {
       () => this.position.epoch === epoch && this.position.seq >= seq,
       this.#options.deadlineMs,
     )
-    return true
+    return { epoch, seq, before: Number(before) }
   }
 
   #send({ tags, mode }: Invalidation): Promise<unknown> {

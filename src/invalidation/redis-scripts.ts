@@ -75,7 +75,8 @@ return { epoch, seq, last[1] and last[1][1] or '0-0' }
 
 /**
  * Appends one invalidation. ARGV: random epoch, mode, most tags kept, most records kept, then the
- * tags; no tags means everything. O(tags), whatever the number of entries. Returns { epoch, seq }.
+ * tags; no tags means everything. O(tags), whatever the number of entries. Returns { epoch, seq, the
+ * last seq before at which one of the tags, or everything, was invalidated }.
  *
  * Harmless when it is applied twice or late: it only ever makes more entries invalid.
  */
@@ -89,7 +90,9 @@ if #ARGV == 4 then
   record[#record + 1] = 'all'
   record[#record + 1] = '1'
 end
+local before = tonumber(floor)
 for i = 5, #ARGV do
+  before = math.max(before, tonumber(redis.call('ZSCORE', KEYS[4], ARGV[i]) or '0'))
   redis.call('ZADD', KEYS[4], 'GT', id, ARGV[i])
   record[#record + 1] = 't'
   record[#record + 1] = ARGV[i]
@@ -105,7 +108,7 @@ if over > 0 then
 end
 redis.call('XADD', KEYS[3], 'MAXLEN', '~', ARGV[4], '*', unpack(record))
 ${REFRESH}
-return { epoch, id }
+return { epoch, id, string.format('%.0f', before) }
 `
 
 /**
