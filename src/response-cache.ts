@@ -51,6 +51,7 @@ export class ResponseCache {
     this.maxEntryBytes = parts.maxEntryBytes
     this.readQuery = parts.readQuery
     this.revalidator = parts.revalidator
+    this.tiers.redis?.acceptBodies(parts.maxEntryBytes)
   }
 
   get log(): InvalidationLog {
@@ -69,6 +70,7 @@ export class ResponseCache {
   }
 
   adopt(policy: Policy): void {
+    this.tiers.redis?.acceptBodies(policy.maxBytes)
     this.#filters.set(policy.filterId, policy.counts)
   }
 

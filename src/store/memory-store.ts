@@ -122,7 +122,7 @@ export class MemoryStore {
 
   /** What is under the key, without a mark of use. */
   peek(key: string): Cached | undefined {
-    return this.#entries.peek(key)
+    return this.#entries.get(key)?.cached
   }
 
   clear(): void {
