@@ -205,12 +205,14 @@ export class RedisLog implements InvalidationLog {
   }
 
   state(): LogState {
+    const sinceVerifiedMs = performance.now() - this.#follower.verifiedAt
     return {
       epoch: this.position.epoch,
       seq: this.position.seq,
       tags: this.#follower.table.size,
       floor: this.#follower.table.floor,
       verified: this.verified(),
+      sinceVerifiedMs: Number.isFinite(sinceVerifiedMs) ? sinceVerifiedMs : undefined,
       pendingInvalidations: this.#pending.size,
       stalenessBoundMs: LEASE_MS,
     }
