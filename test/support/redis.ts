@@ -49,7 +49,7 @@ export interface RedisServer {
 // Below the ephemeral ranges of Linux and macOS, so that no outgoing connection takes the port of a
 // server that is down (a client that reconnects can even connect to itself), and low enough that the
 // cluster bus, 10,000 higher, stays below them too.
-const PORTS = [10_240, 22_000] as const
+export const PORTS = [10_240, 22_000] as const
 const PORT_ATTEMPTS = 20
 
 /** Starts a server, in about 30 ms. It dies with the test process, however that one ends. */
@@ -176,7 +176,7 @@ class Server implements RedisServer {
 let binary: Promise<string> | undefined
 
 // The script is plain JavaScript outside the compiled tree, since it also runs before compilation.
-async function redisServer(): Promise<string> {
+export async function redisServer(): Promise<string> {
   let root = import.meta.dirname
   while (!existsSync(join(root, 'package.json'))) root = dirname(root)
   const script = pathToFileURL(join(root, 'scripts', 'redis-server.js')).href
