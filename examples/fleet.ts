@@ -1,6 +1,6 @@
 // `npm run fleet`: several processes on one port behind one cache, traffic, and a table of what the
 // cache of each process does. Each process is examples/fleet/worker.ts.
-import { withoutPassword } from './demo/database/open.ts'
+import { withoutPassword } from './demo/shown-url.ts'
 import { beginLifetime } from './demo/lifetime.ts'
 import { type FleetOptions, TTL_SECONDS, USAGE, readOptions } from './fleet/options.ts'
 import { type Report, Processes } from './fleet/processes.ts'
