@@ -10,3 +10,9 @@ export const MODES: Record<string, ResponseCacheOptions> = {
 
 /** SET and SADD, SMEMBERS and DEL: what one would write on the first day. */
 export const NAIVE = 'naive'
+
+/** Where the processes of the fleet find Redis: the ports of one server, or of a Cluster. */
+export interface Topology {
+  ports: readonly number[]
+  cluster: boolean
+}
