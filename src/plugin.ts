@@ -83,6 +83,7 @@ async function openGuard(
     deadlineMs: checked.deadlineMs,
     breaker: checked.breaker,
     onTrouble: (operation, error) => trouble.report(operation, error),
+    onChange: (change) => trouble.change(change),
   })
 }
 
@@ -108,6 +109,7 @@ function buildTiers(
         maxTags: MAX_TABLE_TAGS,
         deadlineMs: checked.deadlineMs,
         onTrouble: (operation, error) => trouble.report(operation, error),
+        onChange: (change) => trouble.change(change),
       })
     : new LocalLog(MAX_TABLE_TAGS)
   const onDamaged = (): void =>

@@ -5,7 +5,7 @@ import type { LogPosition } from '../stored-response.ts'
 import { newEpoch } from './local-log.ts'
 import type { Fenced, Invalidation, InvalidationLog, LogState, Verdict } from './log.ts'
 import { PendingInvalidations } from './pending-invalidations.ts'
-import { RedisFollower } from './redis-follower.ts'
+import { type LogChange, RedisFollower } from './redis-follower.ts'
 import { type ControlKeys, controlKeyList, controlKeys } from './redis-scripts.ts'
 
 export interface RedisLogOptions {
@@ -13,6 +13,7 @@ export interface RedisLogOptions {
   maxTags: number
   deadlineMs: number
   onTrouble: (operation: string, error: Error) => void
+  onChange?: (change: LogChange) => void
 }
 
 /** How long the table may be trusted after the moment for which it was proven complete. */
@@ -49,6 +50,7 @@ export class RedisLog implements InvalidationLog {
       maxTags: options.maxTags,
       beforeTrust: () => this.#beforeTrust(),
       onTrouble: options.onTrouble,
+      onChange: options.onChange,
     })
   }
 
@@ -105,9 +107,15 @@ export class RedisLog implements InvalidationLog {
     const target = Number(seq)
     this.#follower.expect(target, sentAt)
     return this.#follower.until(
-      () => this.position.epoch === epoch && this.position.seq >= target && this.verified(),
+      () => this.#hasReached(epoch, target) && this.verified(),
       this.#options.deadlineMs,
     )
+  }
+
+  /** Two logs that a failover made of one have the same numbers, so those alone are not enough. */
+  #hasReached(epoch: string | null, seq: number): boolean {
+    const { position, inStep } = this.#follower
+    return inStep && position.epoch === epoch && position.seq >= seq
   }
 
   async invalidate(invalidation: Invalidation): Promise<void> {

@@ -10,7 +10,7 @@ import { TestProcess } from '../support/processes.ts'
 import { type RedisServer, startRedis } from '../support/redis.ts'
 import { startCluster } from '../support/redis-cluster.ts'
 import { Database, type Row, type Write } from './database.ts'
-import { History } from './history.ts'
+import type { History } from './history.ts'
 import { MODES, type Topology } from './modes.ts'
 
 export const ITEMS = 60

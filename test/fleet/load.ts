@@ -6,8 +6,8 @@ import { type Fleet, GROUPS, ITEMS } from './fleet.ts'
 import { History } from './history.ts'
 
 /** Of each mode; a reader stays with one process, so that one that stands still holds up only its own. */
-const READERS = 8
-const WRITERS = 2
+const READERS = 24
+const WRITERS = 3
 
 export class Load {
   readonly fleet: Fleet
@@ -25,8 +25,9 @@ export class Load {
     for (const mode of modes) fleet.databases.set(mode, new Database(ITEMS, GROUPS))
   }
 
-  get requests(): number {
-    return [...this.histories.values()].reduce((sum, { reads, writes }) => sum + reads + writes, 0)
+  requestsOf(modes: readonly string[]): number {
+    const histories = modes.map((mode) => this.histories.get(mode)!)
+    return histories.reduce((sum, { reads, writes }) => sum + reads + writes, 0)
   }
 
   start(): void {
@@ -37,9 +38,13 @@ export class Load {
     this.#running = Promise.all(loops)
   }
 
+  giveUp(): void {
+    this.#over = true
+  }
+
   /** Ends it, and resolves when everything is answered and every invalidation is delivered. */
   async end(): Promise<void> {
-    this.#over = true
+    this.giveUp()
     await this.#running
     while (this.#pending.size > 0) await Promise.all(this.#pending)
   }
