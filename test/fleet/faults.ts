@@ -1,7 +1,7 @@
 // What goes wrong while the fleet is under load: one fault after the other, as long as the load lasts.
 import { setTimeout as pause } from 'node:timers/promises'
-import type { Redis } from 'ioredis'
 
+import { killFollowers } from '../invalidation/log-process.ts'
 import type { Fleet } from './fleet.ts'
 
 const FROZEN_MS = 1000
@@ -14,18 +14,8 @@ export type Fault = (fleet: Fleet) => Promise<unknown>
 
 const anyOf = <T>(list: readonly T[]): T => list[Math.floor(Math.random() * list.length)]!
 
-async function followers(raw: Redis): Promise<string[]> {
-  const list = (await raw.call('CLIENT', 'LIST')) as string
-  const following = list.split('\n').filter((line) => / cmd=xread /.test(line))
-  return following.map((line) => /\bid=(\d+)/.exec(line)![1]!)
-}
-
 export const FAULTS: Record<string, Fault> = {
-  'the followers are killed': async ({ raw }) => {
-    for (const each of raw) {
-      for (const id of await followers(each)) await each.call('CLIENT', 'KILL', 'ID', id)
-    }
-  },
+  'the followers are killed': ({ raw }) => Promise.all(raw.map(killFollowers)),
   'the scripts are flushed': ({ raw }) => Promise.all(raw.map((each) => each.script('FLUSH'))),
   'Redis is frozen for a second': async ({ servers }) => {
     const server = anyOf(servers)
