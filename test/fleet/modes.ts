@@ -21,3 +21,9 @@ export const COALESCING: Record<
   strict: { cache: { consistency: 'strict' } },
   impatient: { cache: { deadlineMs: 250 } },
 }
+
+/** Where the processes of the fleet find Redis: the ports of one server, or of a Cluster. */
+export interface Topology {
+  ports: readonly number[]
+  cluster: boolean
+}
