@@ -264,6 +264,7 @@ async function follow(
   flight: Flight,
 ): Promise<unknown> {
   const { cache, policy } = exchange
+  if (policy.settleMs > 0) exchange.settledSeq = cache.log.reachedBefore(policy.settleMs)
   const cached = await cache.collapser.wait(flight, policy.coalesce as number)
   if (reply.sent) return undefined
   if (followsOtherVariant(exchange, reply.request, flight, cached)) {

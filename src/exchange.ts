@@ -80,6 +80,8 @@ export class Exchange {
   hasToken = false
   /** What the client has written last: what it gets is from after that. */
   after: LogPosition | undefined = undefined
+  /** While it waits for another: the position that had been reached `settle` before it came. */
+  settledSeq: number = Infinity
   /** Neither joins the computation of another nor has others join. */
   isAlone = false
   /** Somebody looked at what `vary.query` leaves out of the key. */
@@ -112,6 +114,8 @@ export class Fill {
   /** Those of the request at that moment: what the handler changes says nothing of its client. */
   requestFields: RequestFields = {}
   startedAt = 0
+  /** The position that had been reached `settle` before that. */
+  settledSeq: number = Infinity
   failure: NotStoredReason | undefined = undefined
   /** The handler has answered, before any hook saw it; until then all below says nothing. */
   answered = false

@@ -61,6 +61,7 @@ export class ResponseCache {
     this.revalidator = parts.revalidator
     this.fleet = parts.fleet
     this.readYourWrites = parts.readYourWrites
+    this.tiers.redis?.acceptBodies(parts.maxEntryBytes)
   }
 
   get log(): InvalidationLog {
@@ -79,7 +80,9 @@ export class ResponseCache {
   }
 
   adopt(policy: Policy): void {
+    this.tiers.redis?.acceptBodies(policy.maxBytes)
     this.#filters.set(policy.filterId, policy.counts)
+    if (policy.settleMs > 0) this.log.rememberFor(policy.settleMs)
   }
 
   /** Rejects when Redis does not confirm; this process has forgotten by then anyway. */

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 
 import { ClosedError } from '../errors.ts'
 import { EPOCH_LENGTH, type LogPosition } from '../stored-response.ts'
+import { PositionHistory } from './position-history.ts'
 import { LogTable } from './log-table.ts'
 import type { Fenced, Invalidation, InvalidationLog, LogState, Receipt, Verdict } from './log.ts'
 
@@ -13,6 +14,7 @@ export function newEpoch(): string {
 export class LocalLog implements InvalidationLog {
   position: LogPosition = { epoch: newEpoch(), seq: 0 }
   readonly #table: LogTable
+  readonly #history = new PositionHistory()
   #closed = false
 
   constructor(maxTags: number) {
@@ -39,6 +41,15 @@ export class LocalLog implements InvalidationLog {
     return Promise.resolve(true)
   }
 
+  rememberFor(windowMs: number): void {
+    this.#history.cover(windowMs)
+    this.#history.note(this.position, performance.now())
+  }
+
+  reachedBefore(milliseconds: number): number {
+    return this.#history.reachedBy(performance.now() - milliseconds)
+  }
+
   hasReached(): boolean {
     return true
   }
@@ -54,6 +65,7 @@ export class LocalLog implements InvalidationLog {
     const seq = this.position.seq + 1
     this.position = { epoch: this.position.epoch, seq }
     this.#table.apply(invalidation, seq)
+    this.#history.note(this.position, performance.now())
     return Promise.resolve({ ...this.position, before })
   }
 
@@ -64,6 +76,7 @@ export class LocalLog implements InvalidationLog {
       tags: this.#table.size,
       floor: this.#table.floor,
       verified: true,
+      sinceVerifiedMs: 0,
       pendingInvalidations: 0,
       stalenessBoundMs: 0,
     }

@@ -35,6 +35,11 @@ export interface LogState {
   floor: number
   /** The table is loaded and its lease has not run out. */
   verified: boolean
+  /**
+   * Milliseconds since the moment for which the table is known to be complete; undefined while it is
+   * being loaded, 0 without Redis.
+   */
+  sinceVerifiedMs: number | undefined
   pendingInvalidations: number
   /** Milliseconds; 0 when every answer is decided by this process alone. */
   stalenessBoundMs: number
@@ -57,6 +62,10 @@ export interface InvalidationLog {
   verified(): boolean
   /** Catches up with Redis; false when it cannot be confirmed in time. Never rejects. */
   confirm(): Promise<boolean>
+  /** Remembers for this many milliseconds when which position was reached; asked before the start. */
+  rememberFor(windowMs: number): void
+  /** The seq that was reached this long ago, within what is remembered; -1 when that is not known. */
+  reachedBefore(milliseconds: number): number
   /** Whether all up to this position is known here. */
   hasReached(position: LogPosition): boolean
   /** Waits for it, in bounded time; says whether it came. Never rejects. */
