@@ -44,7 +44,10 @@ function actionOn(
   now: number,
 ): Action {
   // The background refresh is there to run the handler, unless another has been faster.
-  if (refresh !== undefined) return state === 'fresh' ? 'hit' : 'forward'
+  if (refresh !== undefined) {
+    const isReplaced = refresh.replaces === undefined || entry.storedAt > refresh.replaces
+    return state === 'fresh' && isReplaced ? 'hit' : 'forward'
+  }
   const inWindow = state === 'stale' && isInWindow(entry, now)
   if (demands === undefined) return state === 'fresh' ? 'hit' : inWindow ? 'stale' : 'forward'
   const verdict = requestVerdict(demands, offered(cache, entry, state, { inWindow, now }), now)
@@ -76,10 +79,11 @@ export function mayServeOthers({ stale, cache: { tiers } }: Exchange): boolean {
   return tiers.stateOf(stale, now) === 'stale' && isInWindow(stale.entry, now)
 }
 
-/** Whether what another request has found in a store is what this client asks for. */
+/** Whether what another request has found in a store is what this client, or refresh, asks for. */
 export function isAsked(exchange: Exchange, cached: Cached): boolean {
-  const { demands, cache } = exchange
-  if (demands === undefined || cached.tier === 'handler') return true
+  const { demands, refresh, cache } = exchange
+  if (cached.tier === 'handler') return true
+  if (demands === undefined && refresh?.replaces === undefined) return true
   return decide(exchange, { found: cached, state: 'fresh' }, cache.tiers.now()) === 'hit'
 }
 

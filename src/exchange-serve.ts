@@ -13,7 +13,8 @@ import {
   readDemands,
   staleOf,
 } from './exchange-decide.ts'
-import { refreshInBackground } from './exchange-refresh.ts'
+import { asVariant, lookUp, lookUpOnce, peek } from './exchange-lookup.ts'
+import { refreshInBackground, replayHit } from './exchange-refresh.ts'
 import { type ReplayBody, replay, replayCollapsed, replayOnError } from './exchange-replay.ts'
 import { askForValidation, mayStandIn, rescueFromThrow } from './exchange-validate.ts'
 import { noteRefreshed, release, tellForwarded } from './exchange-store.ts'
@@ -47,7 +48,7 @@ export function serve(request: FastifyRequest, reply: FastifyReply, handler: Han
   const now = tiers.now()
   const hot = tiers.hot(exchange.key, now, exchange.policy.strict)
   if (hot !== undefined && exchange.demands === undefined && exchange.refresh === undefined) {
-    reply.send(replay(exchange, reply, hot, now))
+    reply.send(replayHit(exchange, reply, hot, now))
     return undefined
   }
   const lookup = peek(exchange, request, now)
@@ -60,32 +61,10 @@ export function serve(request: FastifyRequest, reply: FastifyReply, handler: Han
   }
   const action = decide(exchange, lookup, now)
   if (action === 'hit') {
-    reply.send(replay(exchange, reply, lookup.found!, now))
+    reply.send(replayHit(exchange, reply, lookup.found!, now))
     return undefined
   }
   return act(exchange, reply, handler, action)
-}
-
-/** What can be found without asking anyone; under the key of its variant, where there are variants. */
-function peek(exchange: Exchange, request: FastifyRequest, now: number): Lookup | undefined {
-  const { tiers } = exchange.cache
-  const { strict } = exchange.policy
-  const lookup = tiers.peek(exchange.key, now, strict)
-  if (!selectVariant(exchange, request, lookup)) return lookup
-  return asVariant(tiers.peek(exchange.key, now, strict))
-}
-
-/** Nothing under a variant's key may lead to another index. */
-function asVariant(lookup: Lookup | undefined): Lookup | undefined {
-  return lookup?.found?.entry.varies === undefined ? lookup : { found: undefined, state: 'none' }
-}
-
-async function lookUp(exchange: Exchange, request: FastifyRequest): Promise<Lookup> {
-  const { tiers } = exchange.cache
-  const { strict } = exchange.policy
-  const lookup = await tiers.lookup(exchange.key, strict)
-  if (!selectVariant(exchange, request, lookup)) return lookup
-  return asVariant(await tiers.lookup(exchange.key, strict))!
 }
 
 /** Everything but a hit. */
@@ -159,7 +138,7 @@ function finish(
   const now = exchange.cache.tiers.now()
   const action = decide(exchange, lookup, now)
   if (action === 'hit') {
-    return answer(reply, replay(exchange, reply, lookup.found!, now))
+    return answer(reply, replayHit(exchange, reply, lookup.found!, now))
   }
   // One that leads a flight goes on with it: those who wait are waiting for its answer.
   if (exchange.flight === undefined) return act(exchange, reply, handler, action)
@@ -230,8 +209,7 @@ async function lookThenForward(
   reply: FastifyReply,
   handler: Handler,
 ): Promise<unknown> {
-  const { cache, policy } = exchange
-  const lookup = await cache.tiers.lookup(exchange.key, policy.strict)
+  const lookup = await lookUpOnce(exchange)
   if (selectVariant(exchange, reply.request, lookup)) {
     // All who wait learn of the variants, and each goes on with its own.
     if (exchange.flight !== undefined) exchange.flight.variants = exchange.variants

@@ -44,6 +44,8 @@ export function compilePolicy(
   // A policy that varies on other things is another route to the key: a change of options can
   // never make old responses be read in a new way.
   const { http } = options
+  // The background knows nobody's identity.
+  const { earlyRefresh } = by === undefined && cookies.length === 0 ? options : { earlyRefresh: 0 }
   const vary = [
     ...headers.map((name) => `h${name}`),
     ...cookies.map((name) => `c${name}`),
@@ -54,6 +56,7 @@ export function compilePolicy(
   ]
   return {
     ...options,
+    earlyRefresh,
     route: route.url,
     identity: routeIdentity({ format: FRAME_FORMAT, ...route, url: withoutSlash(route.url), vary }),
     routeTag: encodeTag('route', route.url),

@@ -22,6 +22,8 @@ export interface RefreshRequest {
 /** What a refresh is for, and what became of it. */
 export interface RefreshContext {
   readonly key: string
+  /** What is fresh still and to be replaced was stored at this instant; epoch milliseconds. */
+  readonly replaces?: number | undefined
   /** Set where the answer was stored, or has freshened what was: only then the refresh succeeded. */
   stored?: boolean
   /** Set where an invalidation came between: nothing has failed, and the next one may follow. */

@@ -19,6 +19,8 @@ export interface ResponseCacheParts {
   maxEntryBytes: number
   readQuery: QueryReader
   revalidator: Revalidator
+  /** From 0 to 1, without 1. */
+  random?: () => number
 }
 
 /** Everything that the routes and the client of one registration share. */
@@ -36,6 +38,7 @@ export class ResponseCache {
   readonly emitsGroups: boolean
   readonly maxEntryBytes: number
   readonly readQuery: QueryReader
+  readonly random: () => number
   /** By route pattern; GET and HEAD of a pattern count together. */
   readonly routeStats: Map<string, RouteStats> = new Map()
   readonly #filters = new Map<string, QueryPredicate | undefined>()
@@ -51,6 +54,7 @@ export class ResponseCache {
     this.maxEntryBytes = parts.maxEntryBytes
     this.readQuery = parts.readQuery
     this.revalidator = parts.revalidator
+    this.random = parts.random ?? (() => Math.random())
   }
 
   get log(): InvalidationLog {

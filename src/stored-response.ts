@@ -21,6 +21,8 @@ export interface Lifetimes {
   readonly keepUntil: number
   /** Never to be served stale (RFC 9111 §4.2.4). */
   readonly mustRevalidate: boolean
+  /** Milliseconds that computing it took, where it may be refreshed before it is stale. */
+  readonly computeMs: number | undefined
 }
 
 /** Anything kept in a tier: a response or a value of the cache client. */
@@ -61,6 +63,7 @@ export function plainLifetimes(storedAt: number, freshUntil: number): Lifetimes 
     staleIfErrorUntil: freshUntil,
     keepUntil: freshUntil,
     mustRevalidate: false,
+    computeMs: undefined,
   }
 }
 
@@ -100,6 +103,8 @@ interface Head {
   k?: number
   /** Must be revalidated (1). */
   m?: 1
+  /** What computing it took. */
+  c?: number
   /** What it varies on. */
   v?: readonly string[]
   /** The body is a text (1), or there is none (2). */
@@ -120,6 +125,7 @@ function headOf(entry: StoredEntry): Head {
   if (entry.staleIfErrorUntil !== freshUntil) head.e = entry.staleIfErrorUntil
   if (entry.keepUntil !== freshUntil) head.k = entry.keepUntil
   if (entry.mustRevalidate) head.m = 1
+  if (entry.computeMs !== undefined) head.c = entry.computeMs
   if (entry.varies !== undefined) head.v = entry.varies
   if (!(body instanceof Buffer)) head.x = body === undefined ? 2 : 1
   return head
@@ -209,6 +215,7 @@ export function readEntry(frame: CheckedFrame): StoredEntry | undefined {
     staleIfErrorUntil: head.e ?? head.f,
     keepUntil: head.k ?? head.f,
     mustRevalidate: head.m === 1,
+    computeMs: head.c,
     status: head.s,
     headers: head.h,
     removed: head.r,
@@ -263,7 +270,7 @@ function isHead(value: unknown): value is Head {
 }
 
 function areLifetimes(head: Partial<Record<keyof Head, unknown>>): boolean {
-  const { a, f, w, e, k, m, v } = head
+  const { a, f, w, e, k, m, c, v } = head
   return (
     isInstant(a) &&
     isInstant(f) &&
@@ -271,6 +278,7 @@ function areLifetimes(head: Partial<Record<keyof Head, unknown>>): boolean {
     // Stale comes after fresh.
     [w, e, k].every((until) => until === undefined || (isInstant(until) && until >= f)) &&
     (m === undefined || m === 1) &&
+    (c === undefined || isInstant(c)) &&
     (v === undefined || (Array.isArray(v) && v.length > 0 && v.every(isFieldName)))
   )
 }

@@ -71,12 +71,13 @@ export class TieredCache {
 
   /**
    * The full lookup. With `strict`, or once the lease has run out, nothing is used before the log
-   * has caught up with Redis; what cannot be confirmed is a miss. Never rejects.
+   * has caught up with Redis; what cannot be confirmed is a miss. `asksRedis` says that there may be
+   * something newer than what is fresh in memory. Never rejects.
    */
-  lookup(key: string, strict: boolean): Promise<Lookup> {
+  lookup(key: string, strict: boolean, asksRedis = false): Promise<Lookup> {
     const inMemory = this.memory?.get(key)
     if (strict || inMemory !== undefined || !this.log.verified()) {
-      return this.#confirmedLookup(key, strict, inMemory)
+      return this.#confirmedLookup(key, inMemory, { strict, asksRedis })
     }
     const { redis } = this
     if (redis === undefined) return Promise.resolve(NONE)
@@ -87,8 +88,8 @@ export class TieredCache {
 
   async #confirmedLookup(
     key: string,
-    strict: boolean,
     inMemory: Cached | undefined,
+    { strict, asksRedis }: { strict: boolean; asksRedis: boolean },
   ): Promise<Lookup> {
     // Asked together: the question about the log costs no time of its own.
     const confirming = strict || !this.log.verified() ? this.log.confirm() : undefined
@@ -97,7 +98,8 @@ export class TieredCache {
       return inMemory === undefined && early === undefined ? NONE : GONE
     }
     if (inMemory === undefined) return this.#better(key, undefined, early)
-    if (this.stateOf(inMemory, this.now()) === 'fresh' && this.log.verified()) {
+    const isFreshHere = this.stateOf(inMemory, this.now()) === 'fresh' && this.log.verified()
+    if (isFreshHere && !asksRedis) {
       return { found: inMemory, state: 'fresh' }
     }
     // Another process may have computed it anew since.

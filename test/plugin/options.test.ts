@@ -116,6 +116,17 @@ const ROUTE_OPTIONS: [Record<string, unknown>, Parts][] = [
   // A longer timer fires at once.
   [{ ttl: 1, coalesce: { maxWaitMs: 2 ** 31 } }, ['config.cache.coalesce.maxWaitMs', '2147483648']],
   [{ ttl: 1, coalesce: { maxWait: 5 } }, ['config.cache.coalesce.maxWait is not', "'maxWaitMs'"]],
+  [{ ttl: 1, earlyRefresh: 'yes' }, ['config.cache.earlyRefresh must be true, false', "'yes'"]],
+  [{ ttl: 1, earlyRefresh: 0 }, ['config.cache.earlyRefresh must be', 'from 0.01 to 100', '0']],
+  [{ ttl: 1, earlyRefresh: 101 }, ['config.cache.earlyRefresh must be', '101']],
+  [{ ttl: 1, earlyRefresh: Number.NaN }, ['config.cache.earlyRefresh must be', 'NaN']],
+  [
+    { ttl: 1, earlyRefresh: 2, coalesce: false },
+    ['config.cache.earlyRefresh must be left out or false where coalesce is false', '2'],
+  ],
+  [{ ttl: 1, ttlJitter: 1.1 }, ['config.cache.ttlJitter must be a number from 0 to 1', '1.1']],
+  [{ ttl: 1, ttlJitter: -0.1 }, ['config.cache.ttlJitter must be', '-0.1']],
+  [{ ttl: 1, ttlJitter: true }, ['config.cache.ttlJitter must be', 'true']],
   [{ ttl: 1, bypass: true }, ['config.cache.bypass must be a function', 'true']],
   [{ ttl: 1, storable: 'yes' }, ['config.cache.storable must be a function', "'yes'"]],
   [{ ttl: 1, clientCacheControl: '' }, ['config.cache.clientCacheControl must be', "''"]],
