@@ -13,6 +13,7 @@ import {
   readDemands,
   staleOf,
 } from './exchange-decide.ts'
+import { lead } from './exchange-learn.ts'
 import { asVariant, lookUp, lookUpOnce, peek } from './exchange-lookup.ts'
 import { refreshInBackground, replayHit } from './exchange-refresh.ts'
 import { type ReplayBody, replay, replayCollapsed, replayOnError } from './exchange-replay.ts'
@@ -165,7 +166,7 @@ function collapse(
     const flight = cache.collapser.join(key, now, policy.coalesce)
     if (flight?.refreshes && action === undefined) return lookThenAct(exchange, reply, handler)
     if (flight !== undefined) return follow(exchange, reply, handler, flight)
-    exchange.flight = cache.collapser.lead(key, now, policy.coalesce)
+    exchange.flight = lead(exchange, now, policy.coalesce)
     exchange.flightKey = key
   }
   if (action !== undefined) return forward(exchange, reply, handler)

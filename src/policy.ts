@@ -4,6 +4,7 @@ import type { KeyedCredentials } from './http/credentials.ts'
 import { type QueryPredicate, compileQueryFilter } from './http/query.ts'
 import { encodeTag } from './invalidation/tags.ts'
 import type { CheckedRouteOptions } from './options-route.ts'
+import { RouteCoalescing } from './route-coalescing.ts'
 import type { RouteStats } from './telemetry.ts'
 
 /** One route's options, compiled once: everything that does not depend on the request. */
@@ -25,6 +26,7 @@ export interface Policy extends CheckedRouteOptions {
   readonly keyedFields: ReadonlySet<string>
   readonly keyed: KeyedCredentials
   readonly stats: RouteStats
+  readonly coalescing: RouteCoalescing
 }
 
 export interface RouteFacts {
@@ -69,6 +71,7 @@ export function compilePolicy(
     keyedFields,
     keyed: { headers: keyedFields, cookies: new Set(cookies) },
     stats,
+    coalescing: new RouteCoalescing(stats),
   }
 }
 

@@ -41,6 +41,7 @@ export class ResponseCache {
   readonly random: () => number
   /** By route pattern; GET and HEAD of a pattern count together. */
   readonly routeStats: Map<string, RouteStats> = new Map()
+  readonly policies: Policy[] = []
   readonly #filters = new Map<string, QueryPredicate | undefined>()
 
   constructor(parts: ResponseCacheParts) {
@@ -73,6 +74,7 @@ export class ResponseCache {
   }
 
   adopt(policy: Policy): void {
+    this.policies.push(policy)
     this.#filters.set(policy.filterId, policy.counts)
   }
 

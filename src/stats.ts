@@ -9,7 +9,7 @@ export interface Stats extends RouteStats {
   /** Share of cacheable requests that did not need a handler run of their own, 0 to 1. */
   hitRate: number
   /** By route pattern. */
-  routes: Record<string, RouteStats>
+  routes: Record<string, RouteState>
   /** Values of the cache client. */
   values: ValueStats
   memory: { entries: number; bytes: number } | undefined
@@ -23,6 +23,14 @@ export interface Stats extends RouteStats {
   stalenessBoundMs: number
   /** Handler runs and factories that others may be waiting for. */
   flights: number
+}
+
+export interface RouteState extends RouteStats {
+  /**
+   * `'suspended'`: nearly nothing of what the handler answers may be shared, so that nobody waits for
+   * another's run, but for a probe now and then. `'off'`: `coalesce: false`.
+   */
+  coalescing: 'on' | 'suspended' | 'off'
 }
 
 export interface ValueStats {
@@ -45,7 +53,7 @@ export function takeStats(
     ...total,
     namespace: cache.namespace,
     hitRate: asked === 0 ? 0 : served / asked,
-    routes: structuredClone(Object.fromEntries(cache.routeStats)),
+    routes: routeStates(cache),
     values: { ...values },
     memory: memory && { entries: memory.size, bytes: memory.bytes },
     redis: breaker && { breaker },
@@ -55,4 +63,18 @@ export function takeStats(
     stalenessBoundMs: log.stalenessBoundMs,
     flights: cache.collapser.flights,
   }
+}
+
+/** One pattern may have several routes, told apart by constraints: the least of them is told. */
+function routeStates(cache: ResponseCache): Stats['routes'] {
+  const states: Stats['routes'] = {}
+  for (const [route, stats] of cache.routeStats) {
+    states[route] = { ...structuredClone(stats), coalescing: 'off' }
+  }
+  for (const { route, coalesce, coalescing } of cache.policies) {
+    const state = states[route]!
+    if (coalescing.suspended) state.coalescing = 'suspended'
+    else if (coalesce !== false && state.coalescing === 'off') state.coalescing = 'on'
+  }
+  return states
 }
