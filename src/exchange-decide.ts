@@ -2,6 +2,7 @@ import type { FastifyRequest } from 'fastify'
 
 import type { Flight } from './collapser.ts'
 import type { Exchange } from './exchange.ts'
+import { isInWindow } from './http/freshness.ts'
 import { requestDirectives, requestVerdict } from './http/request-directives.ts'
 import type { Cached } from './store/cached.ts'
 import type { Lookup } from './store/tiered-cache.ts'
@@ -113,14 +114,4 @@ export async function staleOf(
   }
   const state = tiers.stateOf(stale, tiers.now())
   return state && { found: stale, state }
-}
-
-/** RFC 5861 §3. A response without a window has none after a soft invalidation either. */
-function isInWindow(entry: StoredEntry, now: number): boolean {
-  const { freshUntil, staleWhileRevalidateUntil } = entry
-  return (
-    now < staleWhileRevalidateUntil &&
-    staleWhileRevalidateUntil > freshUntil &&
-    !entry.mustRevalidate
-  )
 }
