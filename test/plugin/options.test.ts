@@ -224,6 +224,12 @@ const PLUGIN_OPTIONS: [Record<string, unknown>, Parts][] = [
   [{ credentialHeaders: ['x key'] }, ['fastify-response-cache.credentialHeaders', "'x key'"]],
   [{ deadlineMs: 0 }, ['fastify-response-cache.deadlineMs', '0']],
   [{ deadlineMs: '1s' }, ['fastify-response-cache.deadlineMs', "'1s'"]],
+  [{ softDeadlineMs: 0 }, ['fastify-response-cache.softDeadlineMs', 'at least 1', '0']],
+  [{ softDeadlineMs: 251 }, ['fastify-response-cache.softDeadlineMs', 'at most 250', '251']],
+  [
+    { deadlineMs: 20, softDeadlineMs: 21 },
+    ['fastify-response-cache.softDeadlineMs', 'at most 20', '21'],
+  ],
   [{ deadlineMs: 2 ** 31 }, ['fastify-response-cache.deadlineMs', '2147483648']],
   [{ breaker: true }, ['fastify-response-cache.breaker', 'true']],
   [{ breaker: { failures: 0 } }, ['fastify-response-cache.breaker.failures', '0']],
