@@ -4,6 +4,7 @@ import type { Flight } from './collapser.ts'
 import type { Exchange } from './exchange.ts'
 import { isInWindow } from './http/freshness.ts'
 import { requestDirectives, requestVerdict } from './http/request-directives.ts'
+import type { RefreshContext } from './refresh-request.ts'
 import type { Cached } from './store/cached.ts'
 import type { Lookup } from './store/tiered-cache.ts'
 import type { StoredEntry } from './stored-response.ts'
@@ -46,8 +47,7 @@ function actionOn(
 ): Action {
   // The background refresh is there to run the handler, unless another has been faster.
   if (refresh !== undefined) {
-    const isReplaced = refresh.replaces === undefined || entry.storedAt > refresh.replaces
-    return state === 'fresh' && isReplaced ? 'hit' : 'forward'
+    return state === 'fresh' && !isReplacedBy(refresh, entry) ? 'hit' : 'forward'
   }
   const inWindow = state === 'stale' && isInWindow(entry, now)
   if (demands === undefined) return state === 'fresh' ? 'hit' : inWindow ? 'stale' : 'forward'
@@ -55,6 +55,15 @@ function actionOn(
   if (verdict === 'gateway-timeout') return 'only-if-cached'
   if (verdict !== 'use') return 'forward'
   return inWindow ? 'stale' : 'hit'
+}
+
+/** Fresh, and what an early refresh is there to replace. */
+export function isToBeReplaced({ refresh }: Exchange, { entry }: Cached): boolean {
+  return refresh !== undefined && isReplacedBy(refresh, entry)
+}
+
+function isReplacedBy({ replaces }: RefreshContext, { storedAt }: StoredEntry): boolean {
+  return replaces !== undefined && storedAt <= replaces
 }
 
 /** What a client may choose to take. A soft invalidation makes stale what its lifetime calls fresh. */
@@ -82,9 +91,9 @@ export function mayServeOthers({ stale, cache: { tiers } }: Exchange): boolean {
 
 /** Whether what another request has found in a store is what this client, or refresh, asks for. */
 export function isAsked(exchange: Exchange, cached: Cached): boolean {
-  const { demands, refresh, cache } = exchange
+  const { demands, cache } = exchange
   if (cached.tier === 'handler') return true
-  if (demands === undefined && refresh?.replaces === undefined) return true
+  if (demands === undefined) return !isToBeReplaced(exchange, cached)
   return decide(exchange, { found: cached, state: 'fresh' }, cache.tiers.now()) === 'hit'
 }
 
@@ -102,6 +111,20 @@ export async function mayShare(
   if (!tiers.usable(cached, tiers.now()) || !isAsked(exchange, cached)) return false
   if (log.verified()) return true
   return exchange.arrivedAt - flight.startedAt <= log.state().stalenessBoundMs
+}
+
+/**
+ * An invalidation made the other's result useless, for one or for all: the next run may be shared
+ * again, as long as the wait is within its bound. An uncacheable one is no reason to wait twice.
+ */
+export function mayWaitAgain(
+  exchange: Exchange,
+  cached: Cached | undefined,
+  flight: Flight,
+): boolean {
+  const { cache, policy, arrivedAt } = exchange
+  if (cached === undefined ? !flight.overtaken : !isAsked(exchange, cached)) return false
+  return cache.tiers.now() - arrivedAt < (policy.coalesce as number)
 }
 
 /** What the run that a request waited for has found: it is put to the test anew for this request. */

@@ -3,7 +3,7 @@ import type { Exchange } from './exchange.ts'
 import type { NotStoredReason } from './http/storability.ts'
 
 /** Begins a run that others may join, where that is worth it on this route. */
-export function lead(exchange: Exchange, now: number, maxWaitMs: number): Flight | undefined {
+export function offer(exchange: Exchange, now: number, maxWaitMs: number): Flight | undefined {
   const { cache, policy, key, stale } = exchange
   // What has been stored before can be again, whatever the others are like.
   if (stale === undefined && !policy.coalescing.offers(now)) return undefined

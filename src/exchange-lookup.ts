@@ -15,12 +15,7 @@ export function peek(exchange: Exchange, request: FastifyRequest, now: number): 
   return asVariant(tiers.peek(exchange.key, now, strict))
 }
 
-/** Nothing under a variant's key may lead to another index. */
-export function asVariant(lookup: Lookup | undefined): Lookup | undefined {
-  return lookup?.found?.entry.varies === undefined ? lookup : { found: undefined, state: 'none' }
-}
-
-/** The same, and asks whoever may know. */
+/** The same, but asking Redis where that is needed. */
 export async function lookUp(exchange: Exchange, request: FastifyRequest): Promise<Lookup> {
   const { tiers } = exchange.cache
   const { strict } = exchange.policy
@@ -29,13 +24,18 @@ export async function lookUp(exchange: Exchange, request: FastifyRequest): Promi
   return asVariant(await tiers.lookup(exchange.key, strict))!
 }
 
+/** Nothing under a variant's key may lead to another index. */
+export function asVariant(lookup: Lookup | undefined): Lookup | undefined {
+  return lookup?.found?.entry.varies === undefined ? lookup : { found: undefined, state: 'none' }
+}
+
 /** What is under the key of the exchange, be it a response or the way to its variants. */
 export function lookUpOnce(exchange: Exchange): Promise<Lookup> {
   const { cache, policy, key } = exchange
   return cache.tiers.lookup(key, policy.strict, isEarly(exchange))
 }
 
-/** A refresh of what is fresh still. */
+/** A refresh of what is fresh still. With a lease Redis has been asked. */
 function isEarly({ refresh }: Exchange): boolean {
-  return refresh?.replaces !== undefined
+  return refresh?.replaces !== undefined && refresh.lease === undefined
 }

@@ -1,10 +1,11 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 
 import type { Exchange } from './exchange.ts'
+import { mayRefresh } from './exchange-fleet.ts'
 import { type ReplayBody, replay } from './exchange-replay.ts'
 import { uncoveredCredential } from './http/credentials.ts'
 import { earlyFrom, isDueEarly } from './http/early-refresh.ts'
-import { refreshRequestOf } from './refresh-request.ts'
+import { type RefreshContext, refreshRequestOf } from './refresh-request.ts'
 import type { Cached } from './store/cached.ts'
 
 /** Makes a fresh response the answer, and sees to it that it is refreshed where that is due early. */
@@ -51,7 +52,8 @@ export function refreshInBackground(
   if (uncoveredCredential(request.headers, cache.credentialFields, NOTHING_KEYED) !== undefined) {
     return false
   }
-  if (!cache.revalidator.accepts(key)) return true
+  const fleet = policy.fleet ? cache.fleet : undefined
+  if (!cache.revalidator.accepts(key) || fleet?.isElsewhere(key)) return true
   // The same question without anything that is not part of the key.
   const headers = new Set([...policy.keyedFields, ...(variants?.names ?? [])])
   const { originalUrl, host, protocol, ips, raw } = request
@@ -61,7 +63,9 @@ export function refreshInBackground(
     { originalUrl, host, protocol, ips, raw: { headers: fields, socket: raw.socket } },
     { headers, cookies: NO_NAMES },
   )
-  cache.revalidator.refresh(key, source, { key, replaces })
+  const { strict } = policy
+  const permit = fleet && ((context: RefreshContext) => mayRefresh(cache, context, strict))
+  cache.revalidator.refresh(key, source, { key, replaces }, permit)
   return true
 }
 

@@ -1,6 +1,6 @@
 import { crc32 } from 'node:zlib'
 
-import { isFieldName, isFieldValue, isReplayable } from './http/fields.ts'
+import { type Head, parseHead } from './frame-check.ts'
 
 /** A position in the invalidation log: what had been applied when something was computed. */
 export interface LogPosition {
@@ -42,6 +42,8 @@ export interface StoredEntry extends LogPosition, Lifetimes {
    * where the handler sent nothing.
    */
   readonly body: string | Buffer | undefined
+  /** Of a value: its key, where the name that it is stored under does not tell it. */
+  readonly name?: string
 }
 
 /** What is known of the variants of one primary key (RFC 9111 §4.1). */
@@ -76,40 +78,17 @@ export const EPOCH_LENGTH = 16
  * that the frame of a text is a text, which Redis clients send without a copy.
  */
 const MAGIC = 'FRC2'
-const MAGIC_NUMBER = Buffer.from(MAGIC).readUInt32BE(0)
+export const MAGIC_NUMBER: number = Buffer.from(MAGIC).readUInt32BE(0)
 const CHECKSUM_AT = MAGIC.length
 const EPOCH_AT = CHECKSUM_AT + 8
 const SEQ_AT = EPOCH_AT + EPOCH_LENGTH
 const SEQ_LENGTH = 16
-const HEAD_LENGTH_AT = SEQ_AT + SEQ_LENGTH
+export const HEAD_LENGTH_AT: number = SEQ_AT + SEQ_LENGTH
 const BODY_LENGTH_AT = HEAD_LENGTH_AT + 8
-const PRELUDE = BODY_LENGTH_AT + 8
+export const PRELUDE: number = BODY_LENGTH_AT + 8
 
 /** Part of every key, so a reader of another format cannot even find what it would not understand. */
 export const FRAME_FORMAT = 'frc2'
-
-/** What stands between the prelude and the body, as JSON. */
-interface Head {
-  t: readonly string[]
-  s: number
-  h: StoredEntry['headers']
-  r: readonly string[]
-  /** Stored at, fresh until. */
-  a: number
-  f: number
-  /** Stale while revalidate, stale if error, kept: until when, where longer than fresh. */
-  w?: number
-  e?: number
-  k?: number
-  /** Must be revalidated (1). */
-  m?: 1
-  /** What computing it took. */
-  c?: number
-  /** What it varies on. */
-  v?: readonly string[]
-  /** The body is a text (1), or there is none (2). */
-  x?: 1 | 2
-}
 
 function headOf(entry: StoredEntry): Head {
   const { storedAt, freshUntil, body } = entry
@@ -128,6 +107,7 @@ function headOf(entry: StoredEntry): Head {
   if (entry.computeMs !== undefined) head.c = entry.computeMs
   if (entry.varies !== undefined) head.v = entry.varies
   if (!(body instanceof Buffer)) head.x = body === undefined ? 2 : 1
+  if (entry.name !== undefined) head.n = entry.name
   return head
 }
 
@@ -183,7 +163,7 @@ export function checkFrame(key: string, bytes: Buffer): CheckedFrame | undefined
 }
 
 /** Eight hex digits, or NaN, which is equal to nothing. */
-function hexAt(bytes: Buffer, at: number): number {
+export function hexAt(bytes: Buffer, at: number): number {
   let number = 0
   for (let index = 0; index < 8; index++) {
     const digit = HEX_DIGITS[bytes[at + index]!]!
@@ -205,7 +185,7 @@ export function readEntry(frame: CheckedFrame): StoredEntry | undefined {
   if (!/^\d+$/.test(seqText)) return undefined
   const head = parseHead(bytes.toString('utf8', PRELUDE, bodyAt))
   if (head === undefined) return undefined
-  return {
+  const entry = {
     epoch: bytes.toString('latin1', EPOCH_AT, SEQ_AT),
     seq: Number(seqText),
     tags: head.t,
@@ -222,6 +202,7 @@ export function readEntry(frame: CheckedFrame): StoredEntry | undefined {
     varies: head.v,
     body: bodyOf(frame, head.x),
   }
+  return head.n === undefined ? entry : { ...entry, name: head.n }
 }
 
 function bodyOf({ bytes, bodyAt }: CheckedFrame, kind: Head['x']): StoredEntry['body'] {
@@ -240,60 +221,4 @@ export function rereadEntry(known: StoredEntry, frame: CheckedFrame): StoredEntr
 export function decodeEntry(key: string, bytes: Buffer): StoredEntry | undefined {
   const frame = checkFrame(key, bytes)
   return frame && readEntry(frame)
-}
-
-function parseHead(text: string): Head | undefined {
-  let head: unknown
-  try {
-    head = JSON.parse(text)
-  } catch {
-    return undefined
-  }
-  return isHead(head) ? head : undefined
-}
-
-function isHead(value: unknown): value is Head {
-  if (value === null || typeof value !== 'object') return false
-  const { t, s, h, r, x } = value as Partial<Record<keyof Head, unknown>>
-  return (
-    Array.isArray(t) &&
-    t.every((tag) => typeof tag === 'string' && tag !== '') &&
-    typeof s === 'number' &&
-    (s === 0 || (Number.isInteger(s) && s >= 200 && s <= 599)) &&
-    Array.isArray(h) &&
-    h.every(isField) &&
-    Array.isArray(r) &&
-    r.every(isFieldName) &&
-    areLifetimes(value) &&
-    BODY_KINDS.has(x)
-  )
-}
-
-function areLifetimes(head: Partial<Record<keyof Head, unknown>>): boolean {
-  const { a, f, w, e, k, m, c, v } = head
-  return (
-    isInstant(a) &&
-    isInstant(f) &&
-    f >= a &&
-    // Stale comes after fresh.
-    [w, e, k].every((until) => until === undefined || (isInstant(until) && until >= f)) &&
-    (m === undefined || m === 1) &&
-    (c === undefined || isInstant(c)) &&
-    (v === undefined || (Array.isArray(v) && v.length > 0 && v.every(isFieldName)))
-  )
-}
-
-function isInstant(value: unknown): value is number {
-  return Number.isFinite(value) && (value as number) > 0
-}
-
-const BODY_KINDS = new Set<unknown>([undefined, 1, 2] satisfies Head['x'][])
-
-/** Stored where a route leaves them to its origin, and replayed only there. */
-const OF_ORIGINS = new Set(['date', 'set-cookie'])
-
-function isField(pair: unknown): boolean {
-  if (!Array.isArray(pair) || pair.length !== 2) return false
-  if (!isFieldName(pair[0]) || !(isReplayable(pair[0]) || OF_ORIGINS.has(pair[0]))) return false
-  return Array.isArray(pair[1]) ? pair[1].every(isFieldValue) : isFieldValue(pair[1])
 }

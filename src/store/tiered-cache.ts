@@ -43,6 +43,7 @@ export class TieredCache {
     this.log = parts.log
     this.now = parts.now
     this.#softDeadlineMs = parts.softDeadlineMs
+    this.memory?.dropFirst((cached) => this.stateOf(cached, this.now()) === undefined)
   }
 
   /** What memory has that may answer at once, without asking anyone: the way of a hit. */

@@ -127,6 +127,7 @@ const ROUTE_OPTIONS: [Record<string, unknown>, Parts][] = [
   [{ ttl: 1, ttlJitter: 1.1 }, ['config.cache.ttlJitter must be a number from 0 to 1', '1.1']],
   [{ ttl: 1, ttlJitter: -0.1 }, ['config.cache.ttlJitter must be', '-0.1']],
   [{ ttl: 1, ttlJitter: true }, ['config.cache.ttlJitter must be', 'true']],
+  [{ ttl: 1, coalesce: { fleet: 'yes' } }, ['config.cache.coalesce.fleet must be', "'yes'"]],
   [{ ttl: 1, bypass: true }, ['config.cache.bypass must be a function', 'true']],
   [{ ttl: 1, storable: 'yes' }, ['config.cache.storable must be a function', "'yes'"]],
   [{ ttl: 1, clientCacheControl: '' }, ['config.cache.clientCacheControl must be', "''"]],
