@@ -133,6 +133,7 @@ function buildTiers(
     redis: guard && new RedisStore(guard, checked.namespace, onDamaged),
     log,
     now: Date.now,
+    softDeadlineMs: checked.softDeadlineMs,
   })
 }
 
