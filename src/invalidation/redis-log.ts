@@ -165,6 +165,7 @@ export class RedisLog implements InvalidationLog {
   }
 
   state(): LogState {
+    const sinceVerifiedMs = performance.now() - this.#follower.verifiedAt
     return {
       epoch: this.position.epoch,
       seq: this.position.seq,
@@ -172,6 +173,7 @@ export class RedisLog implements InvalidationLog {
       floor: this.#follower.table.floor,
       verified: this.verified(),
       pendingInvalidations: this.#delivery.size,
+      sinceVerifiedMs: Number.isFinite(sinceVerifiedMs) ? sinceVerifiedMs : undefined,
       stalenessBoundMs: LEASE_MS,
     }
   }

@@ -31,7 +31,7 @@ describe('stats()', () => {
       failures: {},
       log: {
         ...{ epoch: stats.log.epoch, seq: 0, tags: 0, floor: 0, verified: true },
-        ...{ pendingInvalidations: 0, stalenessBoundMs: 0 },
+        ...{ sinceVerifiedMs: 0, pendingInvalidations: 0, stalenessBoundMs: 0 },
       },
       pendingInvalidations: 0,
       stalenessBoundMs: 0,

@@ -58,9 +58,9 @@ test('a fleet without Redis is one process', async (t) => {
 
 test('hits ask for nothing more: from memory no command, from Redis one', async (t) => {
   const raw = (await sharedRedis()).client()
-  for (const [memory, calls] of [
-    [undefined, {}],
-    [false, { get: 1 }],
+  for (const [memory, expected] of [
+    [undefined, 0],
+    [false, 1],
   ] as const) {
     const fleet = await startFleet(t, { cache: memory === false ? { memory } : {} })
     await fleet.get(0)
@@ -68,7 +68,8 @@ test('hits ask for nothing more: from memory no command, from Redis one', async 
     const { xread: _follower, ...counted } = await commandCalls(raw, async () => {
       assertHit(await fleet.get(0))
     })
-    assert.deepEqual(counted, calls)
+    const calls = Object.values(counted).reduce((sum, count) => sum + count, 0)
+    assert.equal(calls, expected, JSON.stringify(counted))
   }
 })
 
