@@ -23,9 +23,10 @@ describe('inspect()', () => {
     for (const url of ['/list?a=1', '/list?a=2', '/list?none']) await app.inject(url)
     await app.inject({ url: '/list?a=1', headers: { 'accept-language': 'de' } })
     const shown = await app.cache.inspect({ url: 'http://anywhere/list' })
+    shown.sort((a, b) => a.status! - b.status!)
     assert.deepEqual(
       shown.map(({ tier, state, status, tags, bytes }) => [tier, state, status, tags, bytes]),
-      [200, 200, 404, 200].map((status) => ['memory', 'fresh', status, ['list'], 4]).reverse(),
+      [200, 200, 200, 404].map((status) => ['memory', 'fresh', status, ['list'], 4]),
     )
     assert.equal((await app.cache.inspect({ url: '/list?a=1' })).length, 2)
     assert.deepEqual(
