@@ -5,7 +5,7 @@ import { LocalLog } from '../../src/invalidation/local-log.ts'
 import { LogTable } from '../../src/invalidation/log-table.ts'
 import { RedisFollower } from '../../src/invalidation/redis-follower.ts'
 import { RedisLog } from '../../src/invalidation/redis-log.ts'
-import { controlKeys } from '../../src/invalidation/redis-scripts.ts'
+import { ControlCalls, controlKeys } from '../../src/invalidation/redis-scripts.ts'
 import { MemoryStore } from '../../src/store/memory-store.ts'
 import { RedisGuard } from '../../src/store/redis-guard.ts'
 import { RedisStore } from '../../src/store/redis-store.ts'
@@ -191,7 +191,8 @@ export async function loading(): Promise<Row[]> {
 async function loadOnce(redis: Redis): Promise<number> {
   const start = performance.now()
   const follower = new RedisFollower(redis, {
-    keys: KEYS,
+    calls: new ControlCalls(KEYS),
+    inspect: undefined,
     maxTags: MAX_TAGS,
     beforeTrust: async () => {},
     onTrouble: () => {},

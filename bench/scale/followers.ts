@@ -3,7 +3,7 @@
 import { Redis } from 'ioredis'
 
 import { RedisFollower } from '../../src/invalidation/redis-follower.ts'
-import { controlKeys } from '../../src/invalidation/redis-scripts.ts'
+import { ControlCalls, controlKeys } from '../../src/invalidation/redis-scripts.ts'
 
 /** On the clock that all processes of a machine share. */
 export function machineMs(): number {
@@ -36,7 +36,8 @@ class Watched {
 
   constructor(client: Redis, namespace: string) {
     this.follower = new RedisFollower(client, {
-      keys: controlKeys(namespace),
+      calls: new ControlCalls(controlKeys(namespace)),
+      inspect: undefined,
       maxTags: 100_000,
       beforeTrust: async () => void this.loads++,
       onTrouble: () => void this.troubles++,
