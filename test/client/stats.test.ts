@@ -36,6 +36,7 @@ describe('stats()', () => {
       pendingInvalidations: 0,
       stalenessBoundMs: 0,
       flights: 0,
+      fleet: undefined,
     })
   })
 
