@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
+import { setTimeout as pause } from 'node:timers/promises'
 
 import { newEpoch } from '../../src/invalidation/local-log.ts'
 import { RedisFollower } from '../../src/invalidation/redis-follower.ts'
@@ -36,6 +37,30 @@ it('a process that is slow reads a burst of records to its end, and does not loa
   const caughtUp = await follower.until(() => follower.position.seq === RECORDS, 30_000)
   assert.deepEqual([caughtUp, loads, troubles], [true, 1, []])
   assert.equal(follower.table.lastSeq('t:=99'), RECORDS)
+})
+
+// The timer ran before the answer was read that had come long before: a connection given up, and the
+// whole table loaded again, by each process that stood still.
+it('a process that stood still reads the answers that came meanwhile, and goes on', async (t) => {
+  const server = await startRedis()
+  t.after(() => server.stop())
+  let loads = 0
+  const troubles: string[] = []
+  const follower = new RedisFollower(server.client(), {
+    ...{ calls: new ControlCalls(KEYS), maxTags: 1000, inspect: undefined },
+    beforeTrust: async () => void loads++,
+    onTrouble: (_operation, error) => troubles.push(error.message),
+  })
+  t.after(() => follower.close())
+  follower.start()
+  const isVerifiedSince = (at: number): Promise<boolean> =>
+    follower.until(() => follower.verifiedAt > at, 30_000)
+  assert.ok(await isVerifiedSince(performance.now()))
+  await pause(20) // the next read is on its way
+  const end = performance.now() + 3000
+  while (performance.now() < end);
+  assert.ok(await isVerifiedSince(end))
+  assert.deepEqual([loads, troubles], [1, []])
 })
 
 /** A page takes longer than the time between two questions. */
