@@ -27,6 +27,8 @@ const UNKNOWN: LogPosition = { epoch: '', seq: 0 }
 
 /** How long a read of the stream waits, and so how often an idle follower asks whether it is right. */
 const BLOCK_MS = 500
+/** Records in one answer at most. */
+const PAGE = 1000
 /** On top of what a command may take by itself. */
 const PATIENCE_MS = 1500
 const REFRESH_TTL_MS = 60_000
@@ -213,7 +215,7 @@ export class RedisFollower {
       const answer = await within(
         BLOCK_MS + PATIENCE_MS,
         this.#connection.xread(
-          ...(['COUNT', 1000, 'BLOCK', BLOCK_MS, 'STREAMS'] as const),
+          ...(['COUNT', PAGE, 'BLOCK', BLOCK_MS, 'STREAMS'] as const),
           ...([this.#options.calls.keys.log, this.#lastId] as const),
         ),
       )
@@ -222,6 +224,8 @@ export class RedisFollower {
         if (this.#wentBack) await this.#giveUp(this.position.epoch)
         return this.askReload()
       }
+      // After a whole page there is more to read, and what was not reached is not missing.
+      if (records.length === PAGE) continue
       if (performance.now() - checkedAt >= BLOCK_MS || records.length === 0) {
         checkedAt = performance.now()
         if (!(await this.#check())) return this.askReload()
