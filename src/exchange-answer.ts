@@ -166,6 +166,10 @@ function captureAnswer(
   return payload
 }
 
+const CROWDED = new Error(
+  'bodies that are on their way to slow clients take all the memory that they may have together',
+)
+
 /** The bytes are collected while they flow to the client, and stored when they have come to a good end. */
 function captureStream(
   exchange: Exchange,
@@ -181,14 +185,18 @@ function captureStream(
   captureBody(fill, reply, undefined)
   const flow: Flow = { outcome: undefined, settle: undefined }
   fill.flow = flow
+  const share = exchange.cache.recorded.open()
   // A hook may put another payload in its place; then nobody ever reads this one.
   reply.raw.once('close', () => {
+    share.close()
     flow.outcome ??= { failure: 'incomplete' }
     flow.settle?.()
   })
   return tapStream(payload, {
     maxBytes,
+    share,
     onEnd: (outcome) => {
+      if (outcome.failure === 'crowded') exchange.cache.trouble.report('stream', CROWDED)
       const isWhole = outcome.body !== undefined && agreesWithLength(length, outcome.body.length)
       flow.outcome ??= isWhole || outcome.body === undefined ? outcome : { failure: 'incomplete' }
       flow.settle?.()

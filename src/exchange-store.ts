@@ -2,7 +2,7 @@ import type { FastifyReply } from 'fastify'
 
 import type { Outcome } from './collapser.ts'
 import { type Storable, carriesNonce, judge } from './exchange-judge.ts'
-import type { StreamOutcome } from './exchange-stream.ts'
+import type { StreamOutcome } from './exchange-recording.ts'
 import { hasRawFields } from './exchange-fields.ts'
 import { cacheGroupsField, plainTags } from './group-tags.ts'
 import { indexEntry } from './exchange-variants.ts'
@@ -156,7 +156,8 @@ function settleFlow(
   { body, failure }: StreamOutcome,
 ): void {
   if (body === undefined) {
-    return release(exchange, failure === 'too-big' ? 'uncacheable' : 'overtaken')
+    const isTooMuch = failure === 'too-big' || failure === 'crowded'
+    return release(exchange, isTooMuch ? 'uncacheable' : 'overtaken')
   }
   const whole = { ...entry, body }
   const { tiers, log } = exchange.cache

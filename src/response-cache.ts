@@ -1,3 +1,4 @@
+import { ByteBudget } from './byte-budget.ts'
 import { Collapser } from './collapser.ts'
 import type { QueryPredicate } from './http/query.ts'
 import type { Invalidation, InvalidationLog, Receipt } from './invalidation/log.ts'
@@ -17,6 +18,8 @@ export interface ResponseCacheParts {
   xCache: boolean
   emitsGroups: boolean
   maxEntryBytes: number
+  /** Of streamed bodies on their way, all together. */
+  maxRecordedBytes: number
   readQuery: QueryReader
   revalidator: Revalidator
 }
@@ -35,6 +38,8 @@ export class ResponseCache {
   /** Tags are told to caches on the way (RFC 9875). */
   readonly emitsGroups: boolean
   readonly maxEntryBytes: number
+  /** Bodies that are recorded while they flow to clients. */
+  readonly recorded: ByteBudget
   readonly readQuery: QueryReader
   /** By route pattern; GET and HEAD of a pattern count together. */
   readonly routeStats: Map<string, RouteStats> = new Map()
@@ -49,6 +54,7 @@ export class ResponseCache {
     this.xCache = parts.xCache
     this.emitsGroups = parts.emitsGroups
     this.maxEntryBytes = parts.maxEntryBytes
+    this.recorded = new ByteBudget(parts.maxRecordedBytes)
     this.readQuery = parts.readQuery
     this.revalidator = parts.revalidator
     this.tiers.redis?.acceptBodies(parts.maxEntryBytes)
