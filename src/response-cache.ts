@@ -1,5 +1,6 @@
 import { ByteBudget } from './byte-budget.ts'
 import { Collapser } from './collapser.ts'
+import type { FleetFlights } from './fleet-flight.ts'
 import type { QueryPredicate } from './http/query.ts'
 import type { Invalidation, InvalidationLog, Receipt } from './invalidation/log.ts'
 import { KeyMemo } from './key-memo.ts'
@@ -22,6 +23,7 @@ export interface ResponseCacheParts {
   maxRecordedBytes: number
   readQuery: QueryReader
   revalidator: Revalidator
+  fleet: FleetFlights | undefined
 }
 
 /** Everything that the routes and the client of one registration share. */
@@ -31,6 +33,8 @@ export class ResponseCache {
   readonly collapser: Collapser = new Collapser()
   readonly memo: KeyMemo = new KeyMemo()
   readonly revalidator: Revalidator
+  /** With Redis: flights of all processes, for routes that ask for them. */
+  readonly fleet: FleetFlights | undefined
   readonly trouble: Trouble
   readonly credentialFields: readonly string[]
   readonly statusHeader: boolean
@@ -57,6 +61,7 @@ export class ResponseCache {
     this.recorded = new ByteBudget(parts.maxRecordedBytes)
     this.readQuery = parts.readQuery
     this.revalidator = parts.revalidator
+    this.fleet = parts.fleet
     this.tiers.redis?.acceptBodies(parts.maxEntryBytes)
   }
 
@@ -88,7 +93,9 @@ export class ResponseCache {
 
   async close(): Promise<void> {
     this.collapser.clear()
+    const fleetClosed = this.fleet?.close()
     await this.revalidator.close()
+    await fleetClosed
     await this.log.close()
     this.tiers.memory?.clear()
   }

@@ -1,3 +1,4 @@
+import type { FleetState } from './fleet-flight.ts'
 import type { LogState } from './invalidation/log.ts'
 import type { ResponseCache } from './response-cache.ts'
 import type { BreakerState } from './store/redis-guard.ts'
@@ -25,6 +26,8 @@ export interface Stats extends RouteStats {
   stalenessBoundMs: number
   /** Handler runs and factories that others may be waiting for. */
   flights: number
+  /** Of routes with `coalesce: { fleet: true }`; undefined without Redis. */
+  fleet: FleetState | undefined
 }
 
 export interface ValueStats {
@@ -87,5 +90,6 @@ export function takeStats(
     pendingInvalidations: log.pendingInvalidations,
     stalenessBoundMs: log.stalenessBoundMs,
     flights: cache.collapser.flights,
+    fleet: cache.fleet?.state(),
   }
 }

@@ -2,11 +2,12 @@ import type { Cluster, Redis } from 'ioredis'
 
 import type { RedisClient } from '../store/redis-guard.ts'
 
-/** Reconnect soon and for ever: a follower that gave up would never be verified again. */
+/** Reconnect soon and for ever: what gave up would never be of use again. */
 function retryDelay(times: number): number {
   return Math.min(50 * times, 1000)
 }
 
+/**
 /**
  * Options of the user's client that would end a blocking read, or would give its answer another
  * shape; every command here has a limit of its own.
@@ -19,10 +20,10 @@ const UNSUITABLE: object = {
 }
 
 /**
- * A connection of our own with the settings of the given client: a blocking read must never stand
- * in the way of other commands. It connects only when told to.
+ * A connection of our own with the settings of the given client: a command that blocks must never
+ * stand in the way of others. It connects only when told to, and sends nothing a second time.
  */
-export function followerConnection(client: RedisClient): RedisClient {
+export function ownConnection(client: RedisClient): RedisClient {
   const own = { lazyConnect: true, enableOfflineQueue: true, enableAutoPipelining: false }
   const connection = client.isCluster
     ? (client as Cluster).duplicate([], {
@@ -62,4 +63,32 @@ export function within<T>(milliseconds: number, command: Promise<T>): Promise<T>
     timer.unref()
     command.then(resolve, reject).finally(() => clearTimeout(timer))
   })
+}
+
+/** The first time soon: most often the connection was cut and nothing else is wrong. */
+const [FIRST_RETRY_MS, MAX_RETRY_MS] = [50, 250]
+
+/** The time between two attempts, longer with every one that fails. */
+export class Retry {
+  #failures = 0
+  #wake: (() => void) | undefined
+
+  succeeded(): void {
+    this.#failures = 0
+  }
+
+  pause(): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, Math.min(FIRST_RETRY_MS * ++this.#failures, MAX_RETRY_MS))
+      this.#wake = () => {
+        clearTimeout(timer)
+        resolve()
+      }
+    })
+  }
+
+  /** Ends a pause. */
+  wake(): void {
+    this.#wake?.()
+  }
 }

@@ -1,28 +1,25 @@
 import type { RedisClient } from '../store/redis-guard.ts'
-import { runScript } from '../redis-script.ts'
 import type { LogPosition } from '../stored-response.ts'
 import { newEpoch } from './local-log.ts'
 import { LogTable } from './log-table.ts'
-import { ensureConnected, followerConnection, within } from './redis-connection.ts'
+import { Retry, ensureConnected, ownConnection, within } from './redis-connection.ts'
 import { type LogRecord, parseRecords } from './redis-records.ts'
-import {
-  CONTROL_SCRIPTS,
-  CONTROL_SCRIPTS_REDIS_6,
-  CONTROL_TTL_SECONDS,
-  type ControlKeys,
-  type ControlScripts,
-  controlKeyList,
-} from './redis-scripts.ts'
+import { CONTROL_TTL_SECONDS, type ControlCalls, controlKeyList } from './redis-scripts.ts'
+import { readTags } from './redis-snapshot.ts'
 
 export interface FollowerOptions {
-  keys: ControlKeys
+  calls: ControlCalls
   maxTags: number
   /** Called before each load; what it rejects with is why there is none. */
   inspect: ((connection: RedisClient) => Promise<void>) | undefined
   /** Called after each load, before the table is trusted again. */
   beforeTrust: () => Promise<void>
   onTrouble: (operation: string, error: Error) => void
+  /** May say again what has been said. */
+  onChange?: ((change: LogChange) => void) | undefined
 }
+
+export type LogChange = 'log-lost' | 'log-followed' | 'epoch-changed'
 
 /** Before the first load nothing can be compared with what others have. */
 const UNKNOWN: LogPosition = { epoch: '', seq: 0 }
@@ -31,8 +28,8 @@ const UNKNOWN: LogPosition = { epoch: '', seq: 0 }
 const BLOCK_MS = 500
 /** On top of what a command may take by itself. */
 const PATIENCE_MS = 1500
-const RETRY_MS = 250
 const REFRESH_TTL_MS = 60_000
+const MAX_LEFT = 16
 
 /**
  * Follows the log on its own connection and keeps the table. `verifiedAt` is the moment for which
@@ -42,7 +39,8 @@ export class RedisFollower {
   table: LogTable
   position: LogPosition = UNKNOWN
   verifiedAt: number = -Infinity
-  scripts: ControlScripts = CONTROL_SCRIPTS
+  /** The position is one of the log that is there now: no connection was lost since it was read. */
+  inStep = false
   readonly #options: FollowerOptions
   readonly #connection: RedisClient
   /** Each looks whether its condition holds; with true it gives up. */
@@ -50,6 +48,8 @@ export class RedisFollower {
   #closed = false
   #reloadAsked = false
   #wentBack = false
+  /** Epochs that came to their end. One that is back was brought back by a failover. */
+  readonly #left: string[] = []
   #lastId = '0-0'
   /** The latest seq that Redis named, and when it was asked. */
   #target = { seq: -1, sentAt: -Infinity }
@@ -57,12 +57,12 @@ export class RedisFollower {
   #checkedSeq = -1
   #ttlRefreshedAt = 0
   #running: Promise<void> | undefined
-  #wake: (() => void) | undefined
+  readonly #retry = new Retry()
 
   constructor(client: RedisClient, options: FollowerOptions) {
     this.#options = options
     this.table = new LogTable(options.maxTags)
-    this.#connection = followerConnection(client)
+    this.#connection = ownConnection(client)
   }
 
   start(): void {
@@ -73,6 +73,20 @@ export class RedisFollower {
   askReload(): void {
     this.verifiedAt = -Infinity
     this.#reloadAsked = true
+  }
+
+  /** The epoch is gone: nothing that was computed so far may be used. */
+  forgetAll(): void {
+    this.#leaveEpoch()
+    this.position = UNKNOWN
+    this.table.version++
+    this.askReload()
+  }
+
+  #leaveEpoch(): void {
+    const { epoch } = this.position
+    if (epoch === '' || this.#left.push(epoch) <= MAX_LEFT) return
+    this.#left.shift()
   }
 
   /** Redis named `seq` in an answer to a question sent at `sentAt`: the lease to be earned. */
@@ -102,7 +116,7 @@ export class RedisFollower {
   async close(): Promise<void> {
     this.#closed = true
     this.verifiedAt = -Infinity
-    this.#wake?.()
+    this.#retry.wake()
     for (const check of this.#waiters) check(true)
     this.#connection.disconnect()
     await this.#running
@@ -115,10 +129,12 @@ export class RedisFollower {
         await this.#follow()
       } catch (error) {
         if (this.#closed) return
+        this.inStep = false
         this.#options.onTrouble('follow', error as Error)
+        this.#options.onChange?.('log-lost')
         // A frozen server keeps the socket open; only a new connection can tell.
         if (this.#connection.status === 'ready') this.#connection.disconnect(true)
-        await this.#pause()
+        await this.#retry.pause()
       }
     }
   }
@@ -126,16 +142,20 @@ export class RedisFollower {
   async #load(): Promise<void> {
     this.#reloadAsked = false
     this.#wentBack = false
-    const { keys, maxTags } = this.#options
+    const {
+      calls: { keys },
+      maxTags,
+    } = this.#options
     await within(PATIENCE_MS, ensureConnected(this.#connection))
     await this.#options.inspect?.(this.#connection)
     const sentAt = performance.now()
     const [epoch, seq, lastId] = (await this.#open()) as [string, string, string]
-    if (epoch === this.position.epoch && Number(seq) < this.position.seq) {
+    const isForked = epoch === this.position.epoch && (await this.#isForked(Number(seq)))
+    if (isForked || this.#left.includes(epoch)) {
       await this.#giveUp(epoch)
       throw new Error('the log lost its end in a failover; everything is invalid now')
     }
-    const tags = await this.#scanTags()
+    const tags = await readTags(this.#connection, keys.tags, PATIENCE_MS)
     const [currentEpoch, floor] = await within(
       PATIENCE_MS,
       this.#connection.mget(keys.epoch, keys.floor),
@@ -150,48 +170,38 @@ export class RedisFollower {
     table.raiseFloor(Number(floor))
     table.version = this.table.version + 1
     this.table = table
+    if (epoch !== this.position.epoch) {
+      if (this.position !== UNKNOWN) this.#options.onChange?.('epoch-changed')
+      this.#leaveEpoch()
+    }
     this.position = { epoch, seq: Number(seq) }
     this.#lastId = lastId
     this.#target = { seq: Number(seq), sentAt }
     this.#checkedSeq = -1
     await this.#options.beforeTrust()
+    this.inStep = true
+    this.#retry.succeeded()
+    this.#options.onChange?.('log-followed')
     this.#settle()
   }
 
-  async #open(): Promise<unknown> {
-    const open = (): Promise<unknown> =>
-      within(
-        PATIENCE_MS,
-        runScript(this.#connection, this.scripts.open, controlKeyList(this.#options.keys), [
-          newEpoch(),
-        ]),
-      )
-    try {
-      return await open()
-    } catch (error) {
-      // Before Redis 7 the first line of the script is a syntax error.
-      if (!/compiling script/i.test((error as Error).message)) throw error
-      this.scripts = CONTROL_SCRIPTS_REDIS_6
-      return open()
-    }
+  #open(): Promise<unknown> {
+    return within(PATIENCE_MS, this.#options.calls.run(this.#connection, 'open', [newEpoch()]))
   }
 
-  /** ZSCAN returns every member that is there throughout; what changes meanwhile is in the log. */
-  async #scanTags(): Promise<[tag: string, seq: number][]> {
-    const tags: [string, number][] = []
-    let cursor = '0'
-    do {
-      const [next, page] = await within(
-        PATIENCE_MS,
-        this.#connection.zscan(this.#options.keys.tags, cursor, 'COUNT', 1000),
-      )
-      for (let index = 0; index + 1 < page.length; index += 2) {
-        const tag = page[index]!
-        if (tag !== '') tags.push([tag, Number(page[index + 1])])
-      }
-      cursor = next
-    } while (cursor !== '0')
-    return tags.sort((a, b) => a[1] - b[1])
+  /**
+   * Whether the log is not the one that was followed here so far: its clock went backwards, or has
+   * caught up since a failover lost the end, and then the last record known here is none of its own.
+   */
+  async #isForked(seq: number): Promise<boolean> {
+    if (seq < this.position.seq) return true
+    if (this.#lastId === '0-0') return false
+    const answer = await within(
+      PATIENCE_MS,
+      this.#connection.xrevrange(this.#options.calls.keys.log, this.#lastId, '-', 'COUNT', 1),
+    )
+    // None so old: trimmed, which takes the oldest first.
+    return answer.length > 0 && answer[0]![0] !== this.#lastId
   }
 
   /** Returns when the table has to be loaded again. */
@@ -202,7 +212,7 @@ export class RedisFollower {
         BLOCK_MS + PATIENCE_MS,
         this.#connection.xread(
           ...(['COUNT', 1000, 'BLOCK', BLOCK_MS, 'STREAMS'] as const),
-          ...([this.#options.keys.log, this.#lastId] as const),
+          ...([this.#options.calls.keys.log, this.#lastId] as const),
         ),
       )
       const records = parseRecords(answer)
@@ -238,7 +248,7 @@ export class RedisFollower {
    * failover may have lost the end of the log. False when the table cannot be right.
    */
   async #check(): Promise<boolean> {
-    const { keys } = this.#options
+    const { keys } = this.#options.calls
     const behind = this.#checkedSeq > this.position.seq
     const sentAt = performance.now()
     const [epoch, seq] = await within(PATIENCE_MS, this.#connection.mget(keys.epoch, keys.seq))
@@ -257,13 +267,12 @@ export class RedisFollower {
 
   /** The clock went backwards: what was invalidated after its present position is unknown. */
   async #giveUp(epoch: string): Promise<void> {
-    const keys = controlKeyList(this.#options.keys)
-    await within(PATIENCE_MS, runScript(this.#connection, this.scripts.renew, keys, [epoch]))
+    await within(PATIENCE_MS, this.#options.calls.run(this.#connection, 'renew', [epoch]))
   }
 
   async #refreshTtl(now: number): Promise<void> {
     this.#ttlRefreshedAt = now
-    for (const key of controlKeyList(this.#options.keys)) {
+    for (const key of controlKeyList(this.#options.calls.keys)) {
       await within(PATIENCE_MS, this.#connection.expire(key, CONTROL_TTL_SECONDS))
     }
   }
@@ -273,15 +282,5 @@ export class RedisFollower {
       if (this.#target.sentAt > this.verifiedAt) this.verifiedAt = this.#target.sentAt
     }
     for (const check of this.#waiters) check()
-  }
-
-  #pause(): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = setTimeout(resolve, RETRY_MS)
-      this.#wake = () => {
-        clearTimeout(timer)
-        resolve()
-      }
-    })
   }
 }

@@ -2,10 +2,14 @@ import assert from 'node:assert/strict'
 import { describe, it, mock } from 'node:test'
 
 import { openClient } from './apps.ts'
+import { functionsContract } from './contract-functions.ts'
+import { valuesContract } from './contract-values.ts'
 import { clientContract } from './contract.ts'
 
 describe('the cache client in memory', () => {
   clientContract((t) => openClient(t))
+  valuesContract((t) => openClient(t))
+  functionsContract((t) => openClient(t))
 
   it('has no Redis client', async (t) => {
     assert.equal((await openClient(t)).redis, null)

@@ -9,6 +9,8 @@ import { commandCalls } from '../store/command-calls.ts'
 import { eventually } from '../support/clock.ts'
 import { type RedisServer, startRedis } from '../support/redis.ts'
 import { openClient } from './apps.ts'
+import { functionsContract } from './contract-functions.ts'
+import { valuesContract } from './contract-values.ts'
 import { clientContract } from './contract.ts'
 
 describe('the cache client over Redis', () => {
@@ -25,8 +27,16 @@ describe('the cache client over Redis', () => {
   const open = (t: TestContext, options: ResponseCacheOptions = {}): Promise<CacheClient> =>
     openClient(t, { redis: server.url, namespace: 'shop', ...options })
 
-  describe('with memory', () => clientContract((t) => open(t)))
-  describe('without memory', () => clientContract((t) => open(t, { memory: false })))
+  for (const [what, options] of [
+    ['with memory', {}],
+    ['without memory', { memory: false }],
+  ] as const) {
+    describe(what, () => {
+      clientContract((t) => open(t, options))
+      valuesContract((t) => open(t, options))
+      functionsContract((t) => open(t, options))
+    })
+  }
 
   it('gives a value to other processes, and to those that start later', async (t) => {
     const [one, two] = [await open(t), await open(t)]
