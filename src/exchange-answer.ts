@@ -6,7 +6,13 @@ import { currentFields } from './exchange-fields.ts'
 import { mayStoreStatus } from './exchange-judge.ts'
 import { watchIgnored } from './exchange-ignored.ts'
 import { addEntityTag, captureBody, listenToOwnSerializer } from './exchange-serializer.ts'
-import { type HeadFields, judgeOnWire, settleOnWire, withoutEntry } from './exchange-store.ts'
+import {
+  type HeadFields,
+  judgeOnWire,
+  release,
+  settleOnWire,
+  withoutEntry,
+} from './exchange-store.ts'
 import { targetTags } from './exchange-target.ts'
 import {
   type StreamPayload,
@@ -186,12 +192,16 @@ function captureStream(
   const flow: Flow = { outcome: undefined, settle: undefined }
   fill.flow = flow
   const share = exchange.cache.recorded.open()
-  // A hook may put another payload in its place; then nobody ever reads this one.
-  reply.raw.once('close', () => {
+  const end = (): void => {
     share.close()
     flow.outcome ??= { failure: 'incomplete' }
     flow.settle?.()
-  })
+    // Of a client that has gone before the first byte there is no header section.
+    release(exchange, 'overtaken')
+  }
+  // A hook may put another payload in its place; then nobody ever reads this one.
+  if (reply.raw.destroyed) end()
+  else reply.raw.once('close', end)
   return tapStream(payload, {
     maxBytes,
     share,

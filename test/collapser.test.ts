@@ -16,6 +16,15 @@ describe('the flights of a process', () => {
     assert.equal(collapser.join('a', 1000, WAIT_MS), undefined)
   })
 
+  it('of handlers that never answer are forgotten when others begin', () => {
+    const collapser = new Collapser()
+    for (const key of ['a', 'b', 'c']) collapser.lead(key, 0, WAIT_MS)
+    collapser.lead('long', 1, 9 * WAIT_MS)
+    collapser.lead('d', WAIT_MS, WAIT_MS)
+    assert.equal(collapser.flights, 2)
+    assert.ok(collapser.join('long', WAIT_MS, 9 * WAIT_MS))
+  })
+
   it('are joined by so many and no more', async () => {
     const collapser = new Collapser({ maxWaiters: 2 })
     const flight = collapser.lead('a', 0, WAIT_MS)!

@@ -14,7 +14,7 @@ test('a mixed load with faults at random fails nothing, serves nothing beyond it
   await soak.run(SECONDS)
   const { eventual, strict } = soak.histories
   t.diagnostic(
-    `${soak.requests} requests, ${soak.aborted} hung up, slowest ${soak.slowestMs.toFixed(0)} ms; ` +
+    `${soak.requests} requests, ${soak.aborted} hung up, slowest ${soak.slowest.milliseconds.toFixed(0)} ms; ` +
       `eventual: ${eventual.toString()}; strict: ${strict.toString()}; ${JSON.stringify(soak.faults)}`,
   )
   assert.deepEqual(soak.failed, [])

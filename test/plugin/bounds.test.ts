@@ -92,3 +92,38 @@ test('a client that hangs up gives back what was recorded for it, although the s
   assert.equal(app.cache.stats().failures['stream'], undefined)
   door.open()
 })
+
+test('a client that hangs up before the first byte of a stream leaves nothing that others could wait for', async (t) => {
+  const [before, during] = [new Door(), new Door()]
+  const { app, client } = await start(t, {}, (app) => {
+    app.get<{ Params: { when: string } }>(
+      '/:when',
+      { config: { cache: true } },
+      async (request) => {
+        if (request.params.when === 'before') await before.pass()
+        return Readable.from(
+          (async function* () {
+            await during.pass()
+            yield 'late'
+          })(),
+        )
+      },
+    )
+  })
+  let gone = 0
+  app.server.on('connection', (socket) => socket.on('close', () => gone++))
+  for (const [path, door] of [
+    ['/before', before],
+    ['/during', during],
+  ] as const) {
+    const asked = request(`${client.origin}${path}`).end()
+    asked.on('error', () => {})
+    await door.reached()
+    asked.destroy()
+  }
+  await eventually(() => gone === 2, 'the server knows')
+  before.open()
+  await eventually(() => app.cache.stats().flights === 0, 'no flight is left')
+  during.open()
+  assertStored(await client.get('/during'))
+})

@@ -49,7 +49,7 @@ export class Soak {
   readonly faults: Record<string, number> = {}
   requests = 0
   aborted = 0
-  slowestMs = 0
+  slowest = { milliseconds: 0, what: 'none' }
   boundMs = 0
   readonly #server: RedisServer
   readonly #raw: Redis
@@ -113,7 +113,9 @@ export class Soak {
     clearInterval(timer)
     await eventually('everything is delivered', async () => {
       const states = await this.states()
-      return states.every((each) => each.verified && each.pendingInvalidations === 0)
+      return states.every(
+        (each) => each.verified && each.pendingInvalidations === 0 && each.flights === 0,
+      )
     })
   }
 
@@ -127,12 +129,15 @@ export class Soak {
     return found
   }
 
-  /** Growth of a process in MiB per minute, over the samples after the first third. */
-  slopes(): number[] {
+  /** Of each process over the samples after the first third, by the line nearest to them. */
+  growth(): { mean: number; perMinute: number; share: number }[] {
     const later = this.samples.slice(Math.floor(this.samples.length / 3))
-    return this.#workers.map((_, process) =>
-      slope(later.map(({ at, rss }) => [at / 60, rss[process]!])),
-    )
+    const minutes = ((later.at(-1)?.at ?? 0) - (later[0]?.at ?? 0)) / 60
+    return this.#workers.map((_, process) => {
+      const mean = later.reduce((sum, { rss }) => sum + rss[process]!, 0) / later.length
+      const perMinute = slope(later.map(({ at, rss }) => [at / 60, rss[process]!]))
+      return { mean, perMinute, share: (perMinute * minutes) / mean }
+    })
   }
 
   async stop(): Promise<void> {
@@ -233,6 +238,11 @@ export class Soak {
     this.#fault = undefined
   }
 
+  #noteTime(milliseconds: number, what: string): void {
+    if (milliseconds <= this.slowest.milliseconds) return
+    this.slowest = { milliseconds, what: `${what}, Redis ${this.#fault ?? 'well'}` }
+  }
+
   #anyWorker(): Worker {
     return this.#workers[Math.floor(Math.random() * this.#workers.length)]!
   }
@@ -252,7 +262,7 @@ export class Soak {
         incoming.setEncoding('utf8').on('data', (chunk: string) => (text += chunk))
         incoming.on('error', reject)
         incoming.on('end', () => {
-          this.slowestMs = Math.max(this.slowestMs, performance.now() - startedAt)
+          this.#noteTime(performance.now() - startedAt, `${method} ${path}`)
           const hit = String(incoming.headers['cache-status']).includes('; hit')
           resolve({ status: incoming.statusCode!, hit, text })
         })
