@@ -50,6 +50,8 @@ type WatchedRaw = FastifyReply['raw'] & { [EXCHANGE]?: Watch }
 export function watchAnswer(exchange: Exchange, reply: FastifyReply): void {
   const { log } = exchange.cache
   exchange.fill = new Fill(log.position, log.version, snapshot(currentFields(reply)))
+  const { settleMs } = exchange.policy
+  if (settleMs > 0) exchange.fill.settledSeq = log.reachedBefore(settleMs)
   exchange.fill.startedAt = exchange.cache.tiers.now()
   exchange.fill.requestFields = { ...reply.request.headers }
   const raw: WatchedRaw = reply.raw

@@ -106,12 +106,13 @@ function finalFields(reply: FastifyReply, headers: HeadFields | undefined): Fiel
 }
 
 function withEntry(exchange: Exchange, storable: Storable): Judgement {
-  return { storable, status: statusOfStored(exchange, storable.entry), overtaken: false }
+  return { storable, status: statusOfStored(exchange, storable), overtaken: false }
 }
 
-function statusOfStored({ fwd, fill }: Exchange, entry: StoredEntry): CacheStatus {
+function statusOfStored({ fwd, fill }: Exchange, { entry, settles }: Storable): CacheStatus {
   // Without a position in the log an entry can be shared with those who wait, and not be kept.
   if (entry.epoch === '') return { hit: false, fwd, detail: 'unavailable' }
+  if (settles) return { hit: false, fwd, detail: 'settling' }
   const { fwdStatus } = fill!
   if (fwdStatus !== undefined) return { hit: false, fwd, fwdStatus, stored: true }
   if (fwd === 'uri-miss') return STORED_MISS
@@ -153,7 +154,7 @@ export function settleOnWire(exchange: Exchange, reply: FastifyReply, judgement:
 function settleFlow(
   exchange: Exchange,
   reply: FastifyReply,
-  { entry, variant }: Storable,
+  { entry, variant, settles }: Storable,
   { body, failure }: StreamOutcome,
 ): void {
   if (body === undefined) {
@@ -169,21 +170,24 @@ function settleFlow(
   else if (entry.epoch !== '' && !log.allows(whole)) {
     if (exchange.refresh) exchange.refresh.overtaken = true
     release(exchange, 'overtaken')
-  } else keep(exchange, { entry: whole, size, variant })
+  } else keep(exchange, { entry: whole, size, variant, settles })
 }
 
 /** Stores, and hands over to those who wait. */
 function keep(exchange: Exchange, storable: Storable): void {
-  const { entry, variant } = storable
-  const stored = entry.epoch === '' ? undefined : store(exchange, storable)
-  noteRefreshed(exchange, variant?.key ?? exchange.key)
+  const { entry, variant, settles } = storable
+  const stored = entry.epoch === '' || settles ? undefined : store(exchange, storable)
+  // The next refresh may follow at once.
+  if (settles && exchange.refresh) exchange.refresh.overtaken = true
+  else noteRefreshed(exchange, variant?.key ?? exchange.key)
   const { flight, lease } = exchange
   if (flight === undefined && lease === undefined) return
   if (!answersOthers(entry, exchange.cache.tiers.now())) return release(exchange, 'uncacheable')
   exchange.lease = undefined
-  void lease?.settle('over', stored)
+  void lease?.settle(settles ? 'failed' : 'over', stored)
   if (flight?.waiters === undefined) return release(exchange, 'unwaited')
   const cached = new Cached(entry, 'handler')
+  cached.settles = settles
   if (variant !== undefined) cached.variant = { names: variant.index.names, key: variant.key }
   release(exchange, cached)
 }

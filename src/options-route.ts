@@ -104,6 +104,11 @@ export interface RouteCacheOptions {
    */
   consistency?: 'eventual' | 'strict'
   /**
+   * For handlers that read replicas: how far these may lag. For this long after an invalidation of one
+   * of its tags has come to this process, what the handler makes is not stored. @default 0
+   */
+  settle?: Duration
+  /**
    * Concurrent misses of one key share one handler run: in this process, with `fleet: true` in all.
    * @default { maxWaitMs: 5000, fleet: false }
    */
@@ -151,8 +156,8 @@ export interface RouteCacheOptions {
 
 const KNOWN = [
   ...['ttl', 'tags', 'invalidates', 'invalidateTarget', 'vary', 'public'],
-  ...['staleWhileRevalidate', 'staleIfError', 'statuses', 'consistency', 'coalesce', 'bypass'],
-  ...['clientCacheControl', 'maxBytes', 'storable', ...HTTP_OPTIONS],
+  ...['staleWhileRevalidate', 'staleIfError', 'statuses', 'consistency', 'settle', 'coalesce'],
+  ...['bypass', 'clientCacheControl', 'maxBytes', 'storable', ...HTTP_OPTIONS],
 ]
 
 type Fn<Name extends keyof RouteCacheOptions> = Extract<
@@ -179,6 +184,7 @@ export interface CheckedRouteOptions extends CheckedCoalesceOptions {
   anyStatus: boolean
   http: CheckedHttpOptions
   strict: boolean
+  settleMs: number
   bypass: RouteCacheOptions['bypass']
   clientCacheControl: string | undefined
   maxBytes: number
@@ -204,6 +210,7 @@ export function checkRouteOptions(
     anyStatus: ttl === 'headers' && !reader.has('statuses'),
     http: checkHttpOptions(reader, ttl === 'headers'),
     strict: reader.oneOf('consistency', ['eventual', 'strict']) === 'strict',
+    settleMs: (reader.duration('settle') ?? 0) * 1000,
     ...checkCoalesce(reader),
     bypass: reader.function<NonNullable<RouteCacheOptions['bypass']>>('bypass'),
     clientCacheControl: checkClientCacheControl(reader),

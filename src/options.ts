@@ -4,9 +4,16 @@ import type { RedisOptions } from 'ioredis'
 import { InvalidOptionError } from './errors.ts'
 import { CREDENTIAL_FIELDS } from './http/credentials.ts'
 import { isFieldName } from './http/fields.ts'
+import {
+  type CheckedReadYourWrites,
+  type ReadYourWritesOptions,
+  checkDurability,
+  checkReadYourWrites,
+} from './options-consistency.ts'
 import { MAX_TIMER_MS, OptionsReader } from './options-reader.ts'
 import { type CheckedRedis, checkRedis } from './options-redis.ts'
 import type { RouteCacheOptions } from './options-route.ts'
+import type { Durability } from './invalidation/redis-replicas.ts'
 import type { BreakerOptions, RedisClient } from './store/redis-guard.ts'
 
 /** Options of the plugin. */
@@ -37,6 +44,17 @@ export interface ResponseCacheOptions {
   global?: boolean
   /** The default of the route option. @default 'eventual' */
   consistency?: 'eventual' | 'strict'
+  /**
+   * A client that wrote gets nothing from before its write, whichever process it asks next: the
+   * answer to its write carries the position in the log, signed, in a cookie or a header.
+   * @default false
+   */
+  readYourWrites?: ReadYourWritesOptions | false
+  /**
+   * An invalidation is confirmed only when this many replicas of Redis have it, too (WAIT), so that a
+   * failover does not lose it. Without: the master alone. `timeoutMs` defaults to 500.
+   */
+  durability?: { replicas: number; timeoutMs?: number }
   /**
    * Request header fields that are credentials besides Authorization, Cookie and
    * Proxy-Authorization: a request with one of them goes around the cache.
@@ -78,6 +96,8 @@ export interface CheckedOptions {
   global: boolean
   credentialHeaders: readonly string[]
   deadlineMs: number
+  readYourWrites: CheckedReadYourWrites | undefined
+  durability: Durability | undefined
   breaker: BreakerOptions | false
   statusHeader: boolean
   xCache: boolean
@@ -90,6 +110,7 @@ const WHERE = 'fastify-response-cache'
 const KNOWN = [
   ...['redis', 'namespace', 'memory', 'defaults', 'global', 'consistency', 'credentialHeaders'],
   ...['deadlineMs', 'breaker', 'statusHeader', 'cacheGroups', 'onError', 'decorateAs'],
+  ...['readYourWrites', 'durability'],
 ]
 const DEFAULT_MAX_BYTES = 64 * 1024 * 1024
 
@@ -103,6 +124,8 @@ export function checkOptions(options: ResponseCacheOptions, app: FastifyInstance
   if (typeof statusHeader !== 'boolean' && statusHeader !== 'x-cache') {
     reader.fail('statusHeader', "true, false or 'x-cache'")
   }
+  const deadlineMs = reader.integer('deadlineMs', 1, MAX_TIMER_MS) ?? 250
+  const decorateAs = reader.text('decorateAs') ?? 'cache'
   return {
     redis,
     namespace: checkNamespace(reader, redis !== undefined),
@@ -116,13 +139,15 @@ export function checkOptions(options: ResponseCacheOptions, app: FastifyInstance
     defaults: checkDefaults(reader),
     global: reader.flag('global') ?? false,
     credentialHeaders: checkCredentialHeaders(reader),
-    deadlineMs: reader.integer('deadlineMs', 1, MAX_TIMER_MS) ?? 250,
+    deadlineMs,
+    readYourWrites: checkReadYourWrites(reader, { decorateAs, deadlineMs }),
+    durability: checkDurability(reader, redis !== undefined),
     breaker: checkBreaker(reader),
     statusHeader: statusHeader !== false,
     xCache: statusHeader === 'x-cache',
     cacheGroups: reader.flag('cacheGroups') ?? false,
     onError: reader.function<NonNullable<ResponseCacheOptions['onError']>>('onError'),
-    decorateAs: reader.text('decorateAs') ?? 'cache',
+    decorateAs,
   }
 }
 

@@ -5,6 +5,7 @@ import type { QueryPredicate } from './http/query.ts'
 import type { Invalidation, InvalidationLog, Receipt } from './invalidation/log.ts'
 import { KeyMemo } from './key-memo.ts'
 import type { Policy } from './policy.ts'
+import type { ReadYourWrites } from './read-your-writes.ts'
 import type { Revalidator } from './revalidator.ts'
 import type { TieredCache } from './store/tiered-cache.ts'
 import { type RouteStats, type Trouble, newRouteStats } from './telemetry.ts'
@@ -24,6 +25,7 @@ export interface ResponseCacheParts {
   readQuery: QueryReader
   revalidator: Revalidator
   fleet: FleetFlights | undefined
+  readYourWrites: ReadYourWrites | undefined
 }
 
 /** Everything that the routes and the client of one registration share. */
@@ -35,6 +37,8 @@ export class ResponseCache {
   readonly revalidator: Revalidator
   /** With Redis: flights of all processes, for routes that ask for them. */
   readonly fleet: FleetFlights | undefined
+  /** With Redis: what clients carry from their writes to their reads. */
+  readonly readYourWrites: ReadYourWrites | undefined
   readonly trouble: Trouble
   readonly credentialFields: readonly string[]
   readonly statusHeader: boolean
@@ -62,6 +66,7 @@ export class ResponseCache {
     this.readQuery = parts.readQuery
     this.revalidator = parts.revalidator
     this.fleet = parts.fleet
+    this.readYourWrites = parts.readYourWrites
     this.tiers.redis?.acceptBodies(parts.maxEntryBytes)
   }
 
@@ -83,6 +88,7 @@ export class ResponseCache {
   adopt(policy: Policy): void {
     this.tiers.redis?.acceptBodies(policy.maxBytes)
     this.#filters.set(policy.filterId, policy.counts)
+    if (policy.settleMs > 0) this.log.rememberFor(policy.settleMs)
   }
 
   /** Rejects when Redis does not confirm; this process has forgotten by then anyway. */

@@ -1,6 +1,7 @@
 import type { RedisClient } from '../store/redis-guard.ts'
 import type { LogPosition } from '../stored-response.ts'
 import { newEpoch } from './local-log.ts'
+import { PositionHistory } from './position-history.ts'
 import { LogTable } from './log-table.ts'
 import { Retry, ensureConnected, ownConnection, within } from './redis-connection.ts'
 import { type LogRecord, parseRecords } from './redis-records.ts'
@@ -39,6 +40,7 @@ export class RedisFollower {
   table: LogTable
   position: LogPosition = UNKNOWN
   verifiedAt: number = -Infinity
+  readonly history: PositionHistory = new PositionHistory()
   /** The position is one of the log that is there now: no connection was lost since it was read. */
   inStep = false
   readonly #options: FollowerOptions
@@ -281,6 +283,7 @@ export class RedisFollower {
     if (!this.#reloadAsked && this.position !== UNKNOWN && this.position.seq >= this.#target.seq) {
       if (this.#target.sentAt > this.verifiedAt) this.verifiedAt = this.#target.sentAt
     }
+    this.history.note(this.position, performance.now())
     for (const check of this.#waiters) check()
   }
 }
