@@ -2,7 +2,7 @@ import type { FastifyReply } from 'fastify'
 
 import type { Outcome } from './collapser.ts'
 import { type Storable, carriesNonce, judge } from './exchange-judge.ts'
-import type { StreamOutcome } from './exchange-stream.ts'
+import type { StreamOutcome } from './exchange-recording.ts'
 import { hasRawFields } from './exchange-fields.ts'
 import { noteCacheable, noteUncacheable } from './exchange-learn.ts'
 import { cacheGroupsField, plainTags } from './group-tags.ts'
@@ -160,8 +160,9 @@ function settleFlow(
   { body, failure }: StreamOutcome,
 ): void {
   if (body === undefined) {
+    const isTooMuch = failure === 'too-big' || failure === 'crowded'
     if (failure === 'too-big') noteUncacheable(exchange, failure)
-    return release(exchange, failure === 'too-big' ? 'uncacheable' : 'overtaken')
+    return release(exchange, isTooMuch ? 'uncacheable' : 'overtaken')
   }
   const whole = { ...entry, body }
   const { tiers, log } = exchange.cache

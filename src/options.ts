@@ -30,7 +30,8 @@ export interface ResponseCacheOptions {
    */
   namespace?: string
   /**
-   * The tier in this process; `false` leaves it out (with Redis).
+   * The tier in this process; `false` leaves it out (with Redis). Streamed bodies that are on their
+   * way to clients may take a quarter of `maxBytes` in addition, all together.
    * @default { maxBytes: 67108864, maxEntryBytes: 1/8 of maxBytes }
    */
   memory?: { maxBytes?: number; maxEntryBytes?: number } | false
@@ -96,6 +97,7 @@ export interface CheckedOptions {
   namespace: string
   memory: { maxBytes: number; maxEntryBytes: number } | undefined
   maxEntryBytes: number
+  maxRecordedBytes: number
   defaults: RouteCacheOptions
   global: boolean
   credentialHeaders: readonly string[]
@@ -136,6 +138,11 @@ export function checkOptions(options: ResponseCacheOptions, app: FastifyInstance
     namespace: checkNamespace(reader, redis !== undefined),
     memory,
     maxEntryBytes: memory?.maxEntryBytes ?? DEFAULT_MAX_BYTES / 8,
+    // One of the largest fits in any case.
+    maxRecordedBytes: Math.max(
+      (memory?.maxBytes ?? DEFAULT_MAX_BYTES) / 4,
+      memory?.maxEntryBytes ?? 0,
+    ),
     defaults: checkDefaults(reader),
     global: reader.flag('global') ?? false,
     credentialHeaders: checkCredentialHeaders(reader),

@@ -56,6 +56,7 @@ export const plugin: FastifyPluginAsync<ResponseCacheOptions> = async (app, opti
     xCache: checked.xCache,
     emitsGroups: checked.cacheGroups,
     maxEntryBytes: checked.maxEntryBytes,
+    maxRecordedBytes: checked.maxRecordedBytes,
     revalidator: new Revalidator({
       dispatch: (request, response) => app.routing(request, response),
       now: Date.now,

@@ -1,3 +1,4 @@
+import { ByteBudget } from './byte-budget.ts'
 import { Collapser } from './collapser.ts'
 import type { FleetFlights } from './fleet-flight.ts'
 import type { QueryPredicate } from './http/query.ts'
@@ -19,6 +20,8 @@ export interface ResponseCacheParts {
   xCache: boolean
   emitsGroups: boolean
   maxEntryBytes: number
+  /** Of streamed bodies on their way, all together. */
+  maxRecordedBytes: number
   readQuery: QueryReader
   revalidator: Revalidator
   fleet: FleetFlights | undefined
@@ -45,6 +48,8 @@ export class ResponseCache {
   /** Tags are told to caches on the way (RFC 9875). */
   readonly emitsGroups: boolean
   readonly maxEntryBytes: number
+  /** Bodies that are recorded while they flow to clients. */
+  readonly recorded: ByteBudget
   readonly readQuery: QueryReader
   readonly random: () => number
   /** By route pattern; GET and HEAD of a pattern count together. */
@@ -61,6 +66,7 @@ export class ResponseCache {
     this.xCache = parts.xCache
     this.emitsGroups = parts.emitsGroups
     this.maxEntryBytes = parts.maxEntryBytes
+    this.recorded = new ByteBudget(parts.maxRecordedBytes)
     this.readQuery = parts.readQuery
     this.revalidator = parts.revalidator
     this.fleet = parts.fleet
