@@ -56,7 +56,7 @@ function hasTest(source, title) {
   return [...calls].some(([, plain, template]) => {
     if (template === undefined) return plain?.replaceAll("\\'", "'") === title
     const texts = template.split(/\$\{[^}]*\}/).map(escape)
-    const parts = new RegExp(`^${texts.join('(.+)')}$`).exec(title)?.slice(1)
+    const parts = new RegExp(`^${texts.join('(.*)')}$`).exec(title)?.slice(1)
     return parts?.every((part) => source.includes(part)) ?? false
   })
 }

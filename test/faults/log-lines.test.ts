@@ -212,8 +212,7 @@ describe('the log of the application', { concurrency: 4 }, () => {
     ],
   ]
   for (const [what, args, act, operations, changes] of others) {
-    const said = [...operations, ...changes].join(', ') || 'nothing'
-    it(`says ${said} when ${what}`, async (t) => {
+    it(`says what is wrong, and no more, when ${what}`, async (t) => {
       const observed = await observe(t, { memory: false }, args)
       const { server, scene, log } = observed
       const { requests } = await scene.under(async () => {

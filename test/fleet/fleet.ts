@@ -44,6 +44,8 @@ export class Fleet {
   readonly databases = new Map<string, Database>()
   /** What is going wrong at the moment. */
   fault: string | undefined
+  /** Beginnings and ends of a process that stood still. */
+  stalls = 0
   /** Requests that were sent again, to another process, because theirs had been killed. */
   resent = 0
   readonly #histories = new Set<History>()
@@ -109,6 +111,13 @@ export class Fleet {
     await worker.process.stop()
     for (const history of this.#histories) history.restarted(at)
     this.workers[at] = await this.#startWorker()
+  }
+
+  /** Nothing happens in one process for so long. */
+  async stall(at: number, milliseconds: number): Promise<void> {
+    this.stalls++
+    await this.workers[at]!.process.ask('stall', milliseconds)
+    this.stalls++
   }
 
   /** Reads through one process, and lets the history judge. */
