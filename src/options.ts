@@ -5,6 +5,7 @@ import { InvalidOptionError } from './errors.ts'
 import { CREDENTIAL_FIELDS } from './http/credentials.ts'
 import { isFieldName } from './http/fields.ts'
 import { MAX_TIMER_MS, OptionsReader } from './options-reader.ts'
+import { type CheckedRedis, checkRedis } from './options-redis.ts'
 import type { RouteCacheOptions } from './options-route.ts'
 import type { BreakerOptions, RedisClient } from './store/redis-guard.ts'
 
@@ -67,7 +68,7 @@ export interface ResponseCacheOptions {
 
 /** Plugin options after validation, defaults filled in. */
 export interface CheckedOptions {
-  redis: 'shared' | string | RedisOptions | RedisClient | undefined
+  redis: CheckedRedis
   namespace: string
   memory: { maxBytes: number; maxEntryBytes: number } | undefined
   maxEntryBytes: number
@@ -116,36 +117,6 @@ export function checkOptions(options: ResponseCacheOptions, app: FastifyInstance
     onError: reader.function<NonNullable<ResponseCacheOptions['onError']>>('onError'),
     decorateAs: reader.text('decorateAs') ?? 'cache',
   }
-}
-
-function checkRedis(reader: OptionsReader, app: FastifyInstance): CheckedOptions['redis'] {
-  const redis = reader.value('redis')
-  if (redis === undefined) return undefined
-  if (redis === 'shared') return sharedClient(reader, app)
-  if (typeof redis === 'string') {
-    if (/^rediss?:\/\//.test(redis) || redis.startsWith('/')) return redis
-    return reader.fail('redis', "a URL such as 'redis://localhost:6379', or 'shared' for app.redis")
-  }
-  if (redis === null || typeof redis !== 'object') {
-    return reader.fail('redis', "a URL, ioredis options, an ioredis client, or 'shared'")
-  }
-  return redis
-}
-
-function sharedClient(reader: OptionsReader, app: FastifyInstance): RedisClient {
-  const shared = (app as { redis?: unknown }).redis
-  if (isRedisClient(shared)) return shared
-  return reader.fail(
-    'redis',
-    shared === undefined
-      ? 'used after @fastify/redis was registered (await it), because it means app.redis'
-      : 'one client: app.redis holds named ones, so give redis: app.redis.NAME',
-  )
-}
-
-export function isRedisClient(value: unknown): value is RedisClient {
-  const client = value as Partial<RedisClient> | undefined
-  return typeof client?.getBuffer === 'function' && typeof client.duplicate === 'function'
 }
 
 function checkNamespace(reader: OptionsReader, required: boolean): string {

@@ -6,25 +6,24 @@ import { CacheClient } from './client.ts'
 import type { Duration } from './durations.ts'
 import { InvalidOptionError } from './errors.ts'
 import { EXCHANGE } from './exchange.ts'
+import { FleetFlights } from './fleet-flight.ts'
 import type { CacheStatus } from './http/cache-status.ts'
 import type { Conditions } from './http/revalidation.ts'
 import { LocalLog } from './invalidation/local-log.ts'
 import type { InvalidationLog } from './invalidation/log.ts'
 import { RedisLog } from './invalidation/redis-log.ts'
-import {
-  type CheckedOptions,
-  type ResponseCacheOptions,
-  checkOptions,
-  isRedisClient,
-} from './options.ts'
+import { type CheckedOptions, type ResponseCacheOptions, checkOptions } from './options.ts'
+import { isRedisClient } from './options-redis.ts'
 import { checkRouteOptions } from './options-route.ts'
 import { missedRouteWarner } from './missed-routes.ts'
 import { replyDecorators } from './reply-decorators.ts'
 import { ResponseCache } from './response-cache.ts'
 import { Revalidator } from './revalidator.ts'
+import { RedisFitness, withAdvice } from './redis-fitness.ts'
 import { attachRoutes } from './routes.ts'
 import { MemoryStore } from './store/memory-store.ts'
 import { type RedisClient, RedisGuard } from './store/redis-guard.ts'
+import { RedisLeases } from './store/redis-lease.ts'
 import { RedisStore } from './store/redis-store.ts'
 import { TieredCache } from './store/tiered-cache.ts'
 import { Trouble } from './telemetry.ts'
@@ -60,6 +59,7 @@ export const plugin: FastifyPluginAsync<ResponseCacheOptions> = async (app, opti
       now: Date.now,
       onTrouble: (operation, error) => trouble.report(operation, error),
     }),
+    fleet: guard && new FleetFlights(new RedisLeases(guard, checked.namespace)),
     readQuery: (target) => app.findRoute({ method: 'GET', url: target })?.searchParams,
   })
   const client = new CacheClient(cache, guard, defaultTtl(checked))
@@ -82,7 +82,7 @@ async function openGuard(
   return new RedisGuard(client, {
     deadlineMs: checked.deadlineMs,
     breaker: checked.breaker,
-    onTrouble: (operation, error) => trouble.report(operation, error),
+    onTrouble: (operation, error) => trouble.report(operation, withAdvice(error)),
     onChange: (change) => trouble.change(change),
   })
 }
@@ -95,7 +95,7 @@ async function open(
   trouble: Trouble,
 ): Promise<RedisClient> {
   const { openRedis } = await import('./redis-open.ts')
-  return openRedis(app, name, redis, (error) => trouble.report('connect', error))
+  return openRedis(app, name, redis, (error) => trouble.report('connect', withAdvice(error)))
 }
 
 function buildTiers(
@@ -103,12 +103,14 @@ function buildTiers(
   guard: RedisGuard | undefined,
   trouble: Trouble,
 ): TieredCache {
+  const fitness = new RedisFitness(checked.namespace, (message) => trouble.note(message))
   const log: InvalidationLog = guard
     ? new RedisLog(guard, {
         namespace: checked.namespace,
         maxTags: MAX_TABLE_TAGS,
         deadlineMs: checked.deadlineMs,
-        onTrouble: (operation, error) => trouble.report(operation, error),
+        inspect: (connection) => fitness.inspect(connection),
+        onTrouble: (operation, error) => trouble.report(operation, withAdvice(error)),
         onChange: (change) => trouble.change(change),
       })
     : new LocalLog(MAX_TABLE_TAGS)

@@ -20,6 +20,12 @@ export interface Invalidation {
   mode: InvalidationMode
 }
 
+/** Where an invalidation stands in the log: what is computed after it carries at least this position. */
+export interface Receipt extends LogPosition {
+  /** The last position before it at which one of its tags, or everything, was invalidated. */
+  readonly before: number
+}
+
 /** What a log knows of itself, for `stats()`. */
 export interface LogState {
   /** `''` until the log has been loaded. */
@@ -29,6 +35,11 @@ export interface LogState {
   floor: number
   /** The table is loaded and its lease has not run out. */
   verified: boolean
+  /**
+   * Milliseconds since the moment for which the table is known to be complete; undefined while it is
+   * being loaded, 0 without Redis.
+   */
+  sinceVerifiedMs: number | undefined
   pendingInvalidations: number
   /** Milliseconds; 0 when every answer is decided by this process alone. */
   stalenessBoundMs: number
@@ -51,8 +62,12 @@ export interface InvalidationLog {
   verified(): boolean
   /** Catches up with Redis; false when it cannot be confirmed in time. Never rejects. */
   confirm(): Promise<boolean>
-  /** Resolved means done, everywhere; rejects with InvalidationPendingError in bounded time. */
-  invalidate(invalidation: Invalidation): Promise<void>
+  /**
+   * Resolved means done, everywhere, with the position after which all know of it: of epoch `''`
+   * when there is none, because everything was invalidated. Rejects with InvalidationPendingError in
+   * bounded time.
+   */
+  invalidate(invalidation: Invalidation): Promise<Receipt>
   state(): LogState
   start(): Promise<void>
   close(): Promise<void>

@@ -2,31 +2,41 @@ import type { Cluster, Redis } from 'ioredis'
 
 import type { RedisClient } from '../store/redis-guard.ts'
 
-/** Reconnect soon and for ever: a follower that gave up would never be verified again. */
+/** Reconnect soon and for ever: what gave up would never be of use again. */
 function retryDelay(times: number): number {
   return Math.min(50 * times, 1000)
 }
 
 /**
- * A connection of our own with the settings of the given client: a blocking read must never stand
- * in the way of other commands. It connects only when told to.
+/**
+ * Options of the user's client that would end a blocking read, or would give its answer another
+ * shape; every command here has a limit of its own.
  */
-export function followerConnection(client: RedisClient): RedisClient {
+const UNSUITABLE: object = {
+  commandTimeout: undefined,
+  socketTimeout: undefined,
+  blockingTimeout: undefined,
+  replyMapping: 'legacy',
+}
+
+/**
+ * A connection of our own with the settings of the given client: a command that blocks must never
+ * stand in the way of others. It connects only when told to, and sends nothing a second time.
+ */
+export function ownConnection(client: RedisClient): RedisClient {
+  const own = { lazyConnect: true, enableOfflineQueue: true, enableAutoPipelining: false }
   const connection = client.isCluster
     ? (client as Cluster).duplicate([], {
-        lazyConnect: true,
-        enableOfflineQueue: true,
+        ...own,
         clusterRetryStrategy: retryDelay,
+        redisOptions: { ...UNSUITABLE },
       })
     : (client as Redis).duplicate({
-        lazyConnect: true,
-        enableOfflineQueue: true,
-        enableAutoPipelining: false,
-        autoResendUnfulfilledCommands: false,
+        ...UNSUITABLE,
+        ...own,
         maxRetriesPerRequest: 0,
+        autoResendUnfulfilledCommands: false,
         retryStrategy: retryDelay,
-        // The user's limit would end a blocking read; every command here has a limit of its own.
-        commandTimeout: undefined as unknown as number,
       })
   // Trouble is seen by the command it hits; without a listener ioredis would print it.
   connection.on('error', () => {})

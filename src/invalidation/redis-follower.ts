@@ -1,23 +1,17 @@
 import type { RedisClient } from '../store/redis-guard.ts'
-import { runScript } from '../redis-script.ts'
 import type { LogPosition } from '../stored-response.ts'
 import { newEpoch } from './local-log.ts'
 import { LogTable } from './log-table.ts'
-import { Retry, ensureConnected, followerConnection, within } from './redis-connection.ts'
+import { Retry, ensureConnected, ownConnection, within } from './redis-connection.ts'
 import { type LogRecord, parseRecords } from './redis-records.ts'
+import { CONTROL_TTL_SECONDS, type ControlCalls, controlKeyList } from './redis-scripts.ts'
 import { readTags } from './redis-snapshot.ts'
-import {
-  CONTROL_SCRIPTS,
-  CONTROL_SCRIPTS_REDIS_6,
-  CONTROL_TTL_SECONDS,
-  type ControlKeys,
-  type ControlScripts,
-  controlKeyList,
-} from './redis-scripts.ts'
 
 export interface FollowerOptions {
-  keys: ControlKeys
+  calls: ControlCalls
   maxTags: number
+  /** Called before each load; what it rejects with is why there is none. */
+  inspect: ((connection: RedisClient) => Promise<void>) | undefined
   /** Called after each load, before the table is trusted again. */
   beforeTrust: () => Promise<void>
   onTrouble: (operation: string, error: Error) => void
@@ -35,6 +29,7 @@ const BLOCK_MS = 500
 /** On top of what a command may take by itself. */
 const PATIENCE_MS = 1500
 const REFRESH_TTL_MS = 60_000
+const MAX_LEFT = 16
 
 /**
  * Follows the log on its own connection and keeps the table. `verifiedAt` is the moment for which
@@ -46,7 +41,6 @@ export class RedisFollower {
   verifiedAt: number = -Infinity
   /** The position is one of the log that is there now: no connection was lost since it was read. */
   inStep = false
-  scripts: ControlScripts = CONTROL_SCRIPTS
   readonly #options: FollowerOptions
   readonly #connection: RedisClient
   /** Each looks whether its condition holds; with true it gives up. */
@@ -54,6 +48,8 @@ export class RedisFollower {
   #closed = false
   #reloadAsked = false
   #wentBack = false
+  /** Epochs that came to their end. One that is back was brought back by a failover. */
+  readonly #left: string[] = []
   #lastId = '0-0'
   /** The latest seq that Redis named, and when it was asked. */
   #target = { seq: -1, sentAt: -Infinity }
@@ -66,7 +62,7 @@ export class RedisFollower {
   constructor(client: RedisClient, options: FollowerOptions) {
     this.#options = options
     this.table = new LogTable(options.maxTags)
-    this.#connection = followerConnection(client)
+    this.#connection = ownConnection(client)
   }
 
   start(): void {
@@ -77,6 +73,20 @@ export class RedisFollower {
   askReload(): void {
     this.verifiedAt = -Infinity
     this.#reloadAsked = true
+  }
+
+  /** The epoch is gone: nothing that was computed so far may be used. */
+  forgetAll(): void {
+    this.#leaveEpoch()
+    this.position = UNKNOWN
+    this.table.version++
+    this.askReload()
+  }
+
+  #leaveEpoch(): void {
+    const { epoch } = this.position
+    if (epoch === '' || this.#left.push(epoch) <= MAX_LEFT) return
+    this.#left.shift()
   }
 
   /** Redis named `seq` in an answer to a question sent at `sentAt`: the lease to be earned. */
@@ -132,11 +142,16 @@ export class RedisFollower {
   async #load(): Promise<void> {
     this.#reloadAsked = false
     this.#wentBack = false
-    const { keys, maxTags } = this.#options
+    const {
+      calls: { keys },
+      maxTags,
+    } = this.#options
     await within(PATIENCE_MS, ensureConnected(this.#connection))
+    await this.#options.inspect?.(this.#connection)
     const sentAt = performance.now()
     const [epoch, seq, lastId] = (await this.#open()) as [string, string, string]
-    if (epoch === this.position.epoch && (await this.#isForked(Number(seq)))) {
+    const isForked = epoch === this.position.epoch && (await this.#isForked(Number(seq)))
+    if (isForked || this.#left.includes(epoch)) {
       await this.#giveUp(epoch)
       throw new Error('the log lost its end in a failover; everything is invalid now')
     }
@@ -155,8 +170,9 @@ export class RedisFollower {
     table.raiseFloor(Number(floor))
     table.version = this.table.version + 1
     this.table = table
-    if (epoch !== this.position.epoch && this.position !== UNKNOWN) {
-      this.#options.onChange?.('epoch-changed')
+    if (epoch !== this.position.epoch) {
+      if (this.position !== UNKNOWN) this.#options.onChange?.('epoch-changed')
+      this.#leaveEpoch()
     }
     this.position = { epoch, seq: Number(seq) }
     this.#lastId = lastId
@@ -169,6 +185,10 @@ export class RedisFollower {
     this.#settle()
   }
 
+  #open(): Promise<unknown> {
+    return within(PATIENCE_MS, this.#options.calls.run(this.#connection, 'open', [newEpoch()]))
+  }
+
   /**
    * Whether the log is not the one that was followed here so far: its clock went backwards, or has
    * caught up since a failover lost the end, and then the last record known here is none of its own.
@@ -178,28 +198,10 @@ export class RedisFollower {
     if (this.#lastId === '0-0') return false
     const answer = await within(
       PATIENCE_MS,
-      this.#connection.xrevrange(this.#options.keys.log, this.#lastId, '-', 'COUNT', 1),
+      this.#connection.xrevrange(this.#options.calls.keys.log, this.#lastId, '-', 'COUNT', 1),
     )
     // None so old: trimmed, which takes the oldest first.
     return answer.length > 0 && answer[0]![0] !== this.#lastId
-  }
-
-  async #open(): Promise<unknown> {
-    const open = (): Promise<unknown> =>
-      within(
-        PATIENCE_MS,
-        runScript(this.#connection, this.scripts.open, controlKeyList(this.#options.keys), [
-          newEpoch(),
-        ]),
-      )
-    try {
-      return await open()
-    } catch (error) {
-      // Before Redis 7 the first line of the script is a syntax error.
-      if (!/compiling script/i.test((error as Error).message)) throw error
-      this.scripts = CONTROL_SCRIPTS_REDIS_6
-      return open()
-    }
   }
 
   /** Returns when the table has to be loaded again. */
@@ -210,7 +212,7 @@ export class RedisFollower {
         BLOCK_MS + PATIENCE_MS,
         this.#connection.xread(
           ...(['COUNT', 1000, 'BLOCK', BLOCK_MS, 'STREAMS'] as const),
-          ...([this.#options.keys.log, this.#lastId] as const),
+          ...([this.#options.calls.keys.log, this.#lastId] as const),
         ),
       )
       const records = parseRecords(answer)
@@ -246,7 +248,7 @@ export class RedisFollower {
    * failover may have lost the end of the log. False when the table cannot be right.
    */
   async #check(): Promise<boolean> {
-    const { keys } = this.#options
+    const { keys } = this.#options.calls
     const behind = this.#checkedSeq > this.position.seq
     const sentAt = performance.now()
     const [epoch, seq] = await within(PATIENCE_MS, this.#connection.mget(keys.epoch, keys.seq))
@@ -265,13 +267,12 @@ export class RedisFollower {
 
   /** The clock went backwards: what was invalidated after its present position is unknown. */
   async #giveUp(epoch: string): Promise<void> {
-    const keys = controlKeyList(this.#options.keys)
-    await within(PATIENCE_MS, runScript(this.#connection, this.scripts.renew, keys, [epoch]))
+    await within(PATIENCE_MS, this.#options.calls.run(this.#connection, 'renew', [epoch]))
   }
 
   async #refreshTtl(now: number): Promise<void> {
     this.#ttlRefreshedAt = now
-    for (const key of controlKeyList(this.#options.keys)) {
+    for (const key of controlKeyList(this.#options.calls.keys)) {
       await within(PATIENCE_MS, this.#connection.expire(key, CONTROL_TTL_SECONDS))
     }
   }

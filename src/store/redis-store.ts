@@ -1,5 +1,7 @@
+import { MAX_HEAD_BYTES } from '../frame-head.ts'
 import { type RedisScript, redisScript, runScript } from '../redis-script.ts'
 import {
+  PRELUDE,
   type StoredEntry,
   checkFrame,
   encodeEntry,
@@ -7,7 +9,7 @@ import {
   rereadEntry,
 } from '../stored-response.ts'
 import { Cached, type EntryNotes } from './cached.ts'
-import { FAILED, type RedisGuard } from './redis-guard.ts'
+import { FAILED, type RedisClient, type RedisGuard } from './redis-guard.ts'
 
 /**
  * Compare and set on the entry's own key. KEYS[1]: the entry. ARGV: frame, ttl in milliseconds,
@@ -23,6 +25,18 @@ end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1
 `)
+
+/**
+ * KEYS[1]: the entry. ARGV: the prelude of the frame to be replaced, a frame, ttl in milliseconds.
+ * Checksum, position and lengths are in the prelude: late or twice it replaces nothing else.
+ */
+const REPLACE: RedisScript = redisScript(`
+if redis.pcall('GETRANGE', KEYS[1], 0, ${PRELUDE - 1}) ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+return 1
+`)
+
+const MAX_REPLACE_ATTEMPTS = 3
 
 /** The entry that was read last under a key, without its body. */
 interface Known {
@@ -43,12 +57,18 @@ export class RedisStore {
   readonly #onDamaged: () => void
   /** A hot entry is read again and again: its head is parsed and rendered once. */
   readonly #known = new Map<string, Known>()
+  #maxFrameBytes = MAX_HEAD_BYTES
 
   constructor(guard: RedisGuard, namespace: string, onDamaged: () => void) {
     this.#guard = guard
     // A sign that no namespace contains: of two, one may be the beginning of the other.
     this.#prefix = `${namespace}#`
     this.#onDamaged = onDamaged
+  }
+
+  /** Bodies up to this size are written and read; of anything larger no more than that is read. */
+  acceptBodies(maxBytes: number): void {
+    this.#maxFrameBytes = Math.max(this.#maxFrameBytes, maxBytes + MAX_HEAD_BYTES)
   }
 
   /** One round trip; undefined when there is nothing usable or Redis is no help. Never rejects. */
@@ -60,10 +80,17 @@ export class RedisStore {
   read(key: string, done: (cached: Cached | undefined) => void): void {
     const name = this.#prefix + key
     this.#guard.ask('get', {
-      run: (client) => client.getBuffer(name),
-      done: (bytes) =>
-        done(bytes === FAILED || bytes === null ? undefined : this.#decode(key, name, bytes)),
+      run: (client) => this.#fetch(client, name),
+      done: (bytes) => done(bytes === FAILED ? undefined : this.#decode(key, name, bytes)),
     })
+  }
+
+  /**
+   * Not GET: who knows what stands at the key, and how much of it. One byte more than there may be
+   * tells that it is too much; nothing is as good as empty.
+   */
+  #fetch(client: RedisClient, name: string): Promise<Buffer> {
+    return client.getrangeBuffer(name, 0, this.#maxFrameBytes)
   }
 
   /**
@@ -73,6 +100,8 @@ export class RedisStore {
   async set(key: string, entry: StoredEntry, ttlMs: number, isNew = false): Promise<boolean> {
     const name = this.#prefix + key
     const frame = encodeEntry(name, entry)
+    // Nobody would read it.
+    if (Buffer.byteLength(frame) > this.#maxFrameBytes) return false
     const ttl = Math.max(1, Math.ceil(ttlMs))
     if (isNew) {
       const answer = await this.#guard.attempt('set', (client) =>
@@ -86,12 +115,40 @@ export class RedisStore {
     return answer !== FAILED
   }
 
+  /**
+   * Puts what `change` makes of the stored entry in its place, unless something else has come there
+   * meanwhile: then that is looked at. Resolves with what is stored then; with undefined when there
+   * is nothing, `change` makes nothing of it, or Redis is no help. Never rejects.
+   */
+  async replace(
+    key: string,
+    now: () => number,
+    change: (entry: StoredEntry) => StoredEntry | undefined,
+  ): Promise<StoredEntry | undefined> {
+    const name = this.#prefix + key
+    for (let attempt = 0; attempt < MAX_REPLACE_ATTEMPTS; attempt++) {
+      const bytes = await this.#guard.attempt('get', (client) => this.#fetch(client, name))
+      const entry = bytes === FAILED ? undefined : this.#decode(key, name, bytes)
+      const changed = entry && change(entry.entry)
+      if (changed === undefined || changed === entry!.entry) return changed
+      const ttl = Math.max(1, Math.ceil(changed.keepUntil - now()))
+      const prelude = (bytes as Buffer).subarray(0, PRELUDE)
+      const answer = await this.#guard.attempt('set', (client) =>
+        runScript(client, REPLACE, [name], [prelude, encodeEntry(name, changed), ttl]),
+      )
+      if (answer === FAILED) return undefined
+      if (answer === 1) return changed
+    }
+    return undefined
+  }
+
   async delete(key: string): Promise<void> {
     await this.#guard.attempt('delete', (client) => client.unlink(this.#prefix + key))
   }
 
   #decode(key: string, name: string, bytes: Buffer): Cached | undefined {
-    const frame = checkFrame(name, bytes)
+    if (bytes.length === 0) return undefined
+    const frame = bytes.length > this.#maxFrameBytes ? undefined : checkFrame(name, bytes)
     const known = this.#known.get(key)
     if (frame && known?.checksum === frame.checksum && known.length === bytes.length) {
       return new Cached(rereadEntry(known.entry, frame), 'redis', known.notes)

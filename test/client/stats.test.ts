@@ -25,16 +25,18 @@ describe('stats()', () => {
       hitRate: 0,
       routes: {},
       values: { hits: 0, misses: 0, sets: 0 },
+      namespaces: {},
       memory: { entries: 0, bytes: 0 },
       redis: undefined,
       failures: {},
       log: {
         ...{ epoch: stats.log.epoch, seq: 0, tags: 0, floor: 0, verified: true },
-        ...{ pendingInvalidations: 0, stalenessBoundMs: 0 },
+        ...{ sinceVerifiedMs: 0, pendingInvalidations: 0, stalenessBoundMs: 0 },
       },
       pendingInvalidations: 0,
       stalenessBoundMs: 0,
       flights: 0,
+      fleet: undefined,
     })
   })
 

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 export class PortTaken extends Error {}
 
 const START_TIMEOUT_MS = 15_000
-const READY = /ready to accept connections/i
+const READY = /ready to accept connections|Sentinel ID is/i
 const TAKEN = /Address already in use|Failed listening on port/
 
 /** Starts `binary` with its process id in `<folder>/pid`, for the guard, and waits until it is ready. */

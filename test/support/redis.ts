@@ -1,10 +1,11 @@
 // Real, throw-away Redis servers. A test starts its own and never uses one that was already running.
 import type { ChildProcess } from 'node:child_process'
 import { randomInt } from 'node:crypto'
-import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { Redis, type RedisOptions } from 'ioredis'
+import type { Certificates } from './certificates.ts'
 import { guardedFolder } from './redis-guard.ts'
 import { PortTaken, ended, launch } from './redis-process.ts'
 
@@ -16,6 +17,8 @@ export interface RedisServerOptions {
   /** Command-line settings, such as `['--maxmemory', '2mb']`; they win over everything else. */
   args?: readonly string[]
   password?: string
+  /** TLS at the port, and nothing else; the server needs no certificate of its clients. */
+  tls?: Certificates
   /** A redis.conf to start from; address, folder, persistence and log stay the test's own. */
   configFile?: string
 }
@@ -49,7 +52,7 @@ export interface RedisServer {
 // Below the ephemeral ranges of Linux and macOS, so that no outgoing connection takes the port of a
 // server that is down (a client that reconnects can even connect to itself), and low enough that the
 // cluster bus, 10,000 higher, stays below them too.
-const PORTS = [10_240, 22_000] as const
+export const PORTS = [10_240, 22_000] as const
 const PORT_ATTEMPTS = 20
 
 /** Starts a server, in about 30 ms. It dies with the test process, however that one ends. */
@@ -90,7 +93,8 @@ async function start(plan: Plan): Promise<RedisServer> {
 function commandLine({ folder, port, options }: Plan): string[] {
   return [
     ...(options.configFile === undefined ? [] : [options.configFile]),
-    ...['--port', String(port), '--bind', '127.0.0.1', '--dir', folder],
+    ...portArguments(port, folder, options.tls),
+    ...['--bind', '127.0.0.1', '--dir', folder],
     ...['--save', '', '--appendonly', 'no'],
     // Standard output at this level is where `launch` sees that the server is ready.
     ...['--daemonize', 'no', '--logfile', '', '--loglevel', 'notice'],
@@ -100,12 +104,22 @@ function commandLine({ folder, port, options }: Plan): string[] {
   ]
 }
 
+function portArguments(port: number, folder: string, tls: Certificates | undefined): string[] {
+  if (tls === undefined) return ['--port', String(port)]
+  const files = Object.entries(tls).flatMap(([name, pem]) => {
+    const file = join(folder, `${name}.pem`)
+    writeFileSync(file, pem as string)
+    return [`--tls-${name === 'ca' ? 'ca-cert' : name}-file`, file]
+  })
+  return ['--port', '0', '--tls-port', String(port), ...files, '--tls-auth-clients', 'no']
+}
+
 const socketIn = (folder: string): string => join(folder, 'redis.sock')
 
-function urlOf({ folder, port, options: { password } }: Plan): string {
+function urlOf({ folder, port, options: { password, tls } }: Plan): string {
   if (port !== 0) {
     const credentials = password === undefined ? '' : `:${encodeURIComponent(password)}@`
-    return `redis://${credentials}127.0.0.1:${port}`
+    return `redis${tls ? 's' : ''}://${credentials}127.0.0.1:${port}`
   }
   const query = password === undefined ? '' : `?password=${encodeURIComponent(password)}`
   return socketIn(folder) + query
@@ -139,7 +153,8 @@ class Server implements RedisServer {
     const { folder, port, options: server } = this.#plan
     const address = port === 0 ? { path: socketIn(folder) } : { host: '127.0.0.1', port }
     const credentials = server.password === undefined ? {} : { password: server.password }
-    const defaults = { ...address, ...credentials, retryStrategy: () => 25 }
+    const tls = server.tls === undefined ? {} : { tls: { ca: server.tls.ca } }
+    const defaults = { ...address, ...credentials, ...tls, retryStrategy: () => 25 }
     const client = new Redis({ ...defaults, ...options })
     client.on('error', () => {}) // a test looks at what its commands return
     this.#clients.push(client)
@@ -176,7 +191,7 @@ class Server implements RedisServer {
 let binary: Promise<string> | undefined
 
 // The script is plain JavaScript outside the compiled tree, since it also runs before compilation.
-async function redisServer(): Promise<string> {
+export async function redisServer(): Promise<string> {
   let root = import.meta.dirname
   while (!existsSync(join(root, 'package.json'))) root = dirname(root)
   const script = pathToFileURL(join(root, 'scripts', 'redis-server.js')).href
