@@ -14,6 +14,8 @@ export interface FollowerOptions {
   inspect: ((connection: RedisClient) => Promise<void>) | undefined
   /** Called after each load, before the table is trusted again. */
   beforeTrust: () => Promise<void>
+  /** Called when the position has changed, before anybody sees the new one. */
+  onApplied?: () => void
   onTrouble: (operation: string, error: Error) => void
   /** May say again what has been said. */
   onChange?: ((change: LogChange) => void) | undefined
@@ -171,8 +173,8 @@ export class RedisFollower {
     table.version = this.table.version + 1
     this.table = table
     if (epoch !== this.position.epoch) {
-      if (this.position !== UNKNOWN) this.#options.onChange?.('epoch-changed')
       this.#leaveEpoch()
+      if (this.#left.length > 0) this.#options.onChange?.('epoch-changed')
     }
     this.position = { epoch, seq: Number(seq) }
     this.#lastId = lastId
@@ -220,6 +222,7 @@ export class RedisFollower {
         if (this.#wentBack) await this.#giveUp(this.position.epoch)
         return this.askReload()
       }
+      if (records.length > 0) this.#options.onApplied?.()
       if (performance.now() - checkedAt >= BLOCK_MS || records.length === 0) {
         checkedAt = performance.now()
         if (!(await this.#check())) return this.askReload()
