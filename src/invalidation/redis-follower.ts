@@ -3,7 +3,7 @@ import { runScript } from '../redis-script.ts'
 import type { LogPosition } from '../stored-response.ts'
 import { newEpoch } from './local-log.ts'
 import { LogTable } from './log-table.ts'
-import { ensureConnected, followerConnection, within } from './redis-connection.ts'
+import { ensureConnected, followerConnection, within, withReason } from './redis-connection.ts'
 import { type LogRecord, parseRecords } from './redis-records.ts'
 import {
   CONTROL_SCRIPTS,
@@ -58,6 +58,7 @@ export class RedisFollower {
   #ttlRefreshedAt = 0
   #running: Promise<void> | undefined
   #wake: (() => void) | undefined
+  #end: (() => void) | undefined
 
   constructor(client: RedisClient, options: FollowerOptions) {
     this.#options = options
@@ -105,17 +106,23 @@ export class RedisFollower {
     this.#wake?.()
     for (const check of this.#waiters) check(true)
     this.#connection.disconnect()
+    this.#end?.()
     await this.#running
   }
 
   async #run(): Promise<void> {
     while (!this.#closed) {
       try {
-        await this.#load()
-        await this.#follow()
+        await new Promise<void>((resolve, reject) => {
+          // A Cluster client that is told to disconnect while it connects may never answer.
+          this.#end = resolve
+          this.#load()
+            .then(() => this.#follow())
+            .then(resolve, reject)
+        })
       } catch (error) {
         if (this.#closed) return
-        this.#options.onTrouble('follow', error as Error)
+        this.#options.onTrouble('follow', withReason(this.#connection, error as Error))
         // A frozen server keeps the socket open; only a new connection can tell.
         if (this.#connection.status === 'ready') this.#connection.disconnect(true)
         await this.#pause()
