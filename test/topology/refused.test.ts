@@ -171,7 +171,7 @@ describe('what only the server can tell', () => {
     })
     wrong.on('error', () => {})
     const clients = cluster.nodes.map((node) => node.client())
-    const slot = Number(await clients[0]!.cluster('KEYSLOT', '{shop}'))
+    const slot = await clients[0]!.cluster('KEYSLOT', '{shop}')
     const at = Math.floor((slot * 3) / 16_384)
     await assertUncached(t, clients[(at + 1) % 3]!, /^MOVED.*new Cluster/)
     await assertUncached(t, wrong, /cluster support disabled.*Redis is no Cluster/)
