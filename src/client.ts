@@ -1,12 +1,17 @@
+import { type InspectTarget, inspectResponses } from './client-inspect.ts'
+import { CacheValues } from './client-values.ts'
 import type { Duration } from './durations.ts'
 import { InvalidArgumentError } from './errors.ts'
+import { type InspectOptions, type Inspection, inspectName } from './inspection.ts'
 import type { InvalidationMode } from './invalidation/log.ts'
 import { encodeTag, tagProblem } from './invalidation/tags.ts'
 import type { ResponseCache } from './response-cache.ts'
-import { type Stats, takeStats } from './stats.ts'
+import { type Stats, ValueCounters, type ValueStats, takeStats } from './stats.ts'
 import type { RedisClient, RedisGuard } from './store/redis-guard.ts'
+import { RedisListing } from './store/redis-listing.ts'
 import { tagsOfUrl } from './url-tags.ts'
-import { ValueCache, type ValueOptions } from './value-cache.ts'
+import { ValueFailures } from './value-failures.ts'
+import { type NamespaceOptions, ValueSpace } from './value-space.ts'
 
 export interface InvalidateOptions {
   /**
@@ -21,56 +26,69 @@ export interface InvalidateOptions {
 const MODES: ReadonlySet<string> = new Set<InvalidationMode>(['expire', 'soft', 'purge'])
 
 /**
+ * Values under keys of their own: two namespaces, and `app.cache` itself, never share one. Tags are
+ * common to all.
+ */
+export class CacheNamespace extends CacheValues {
+  /** A namespace in this one; the same name and version are the same values in all processes. */
+  namespace(name: string, options?: NamespaceOptions): CacheNamespace {
+    return new CacheNamespace(this.parts, this.values.space.inner(name, options))
+  }
+
+  /**
+   * Forgets all values of this namespace and of those in it, in all processes, and nothing else.
+   * Rejects as `invalidateTags` does.
+   */
+  async clear(): Promise<void> {
+    await this.parts.cache.invalidate({ tags: this.values.space.tags.slice(-1), mode: 'purge' })
+  }
+
+  /** What each tier holds under a key. */
+  async inspect(key: string, options?: InspectOptions): Promise<Inspection[]> {
+    return inspectName(this.parts.cache, this.values.space.nameOf(key), options)
+  }
+
+  /** Hits, misses and sets of this namespace in this process, without those in it. */
+  stats(): ValueStats {
+    return { ...this.values.stats }
+  }
+}
+
+/**
  * The cache client, `app.cache`: values under keys, and control over everything that is stored.
  * Values and responses share the tiers, the tags and the invalidation log.
  */
-export class CacheClient {
+export class CacheClient extends CacheValues {
   /** The ioredis client in use, for pipelines and all else; null when only memory is used. */
   readonly redis: RedisClient | null
   readonly #cache: ResponseCache
   readonly #guard: RedisGuard | undefined
-  readonly #values: ValueCache
 
   constructor(
     cache: ResponseCache,
     guard: RedisGuard | undefined,
     defaultTtl: Duration | undefined,
   ) {
+    super(
+      {
+        cache,
+        counters: new ValueCounters(),
+        failures: new ValueFailures(),
+        listing: guard && new RedisListing(guard, cache.namespace),
+      },
+      ValueSpace.root(defaultTtl),
+    )
     this.redis = guard?.client ?? null
     this.#cache = cache
     this.#guard = guard
-    this.#values = new ValueCache(cache, defaultTtl)
-  }
-
-  /** The value stored under the key; undefined when there is none that may be used. Never rejects for trouble with Redis. */
-  get<T = unknown>(key: string): Promise<T | undefined> {
-    return this.#values.get<T>(key)
-  }
-
-  /** Whether a usable value is stored under the key. */
-  has(key: string): Promise<boolean> {
-    return this.#values.has(key)
   }
 
   /**
-   * Stores a value that JSON can carry. Other processes forget the one they had first. Resolves
-   * with false when Redis did not confirm; then nobody has the old value either.
+   * Values with keys, codec, ttl and `clear()` of their own. The same name and version are the same
+   * values in all processes.
    */
-  set(key: string, value: unknown, options?: ValueOptions): Promise<boolean> {
-    return this.#values.set(key, value, options)
-  }
-
-  /** Forgets the value under the key, in all processes. Rejects as `invalidateTags` does. */
-  delete(key: string): Promise<void> {
-    return this.#values.delete(key)
-  }
-
-  /**
-   * The value under the key, or what the factory makes, stored. Concurrent callers share one run,
-   * its error included. The value is what JSON makes of it, on the first call as on every later.
-   */
-  getOrSet<T>(key: string, factory: () => T | Promise<T>, options?: ValueOptions): Promise<T> {
-    return this.#values.getOrSet(key, factory, options)
+  namespace(name: string, options?: NamespaceOptions): CacheNamespace {
+    return new CacheNamespace(this.parts, this.values.space.inner(name, options))
   }
 
   /**
@@ -115,15 +133,25 @@ export class CacheClient {
     await this.#invalidate([encodeTag('route', pattern)], options)
   }
 
-  /** Invalidates everything in this namespace and nothing else, and leaves nothing of it. */
+  /** Invalidates all values and responses of this registration, and leaves nothing of them. */
   async clear(): Promise<void> {
     await this.#cache.invalidate({ tags: 'all', mode: 'purge' })
     this.#cache.tiers.memory?.clear()
   }
 
+  /**
+   * What each tier holds: of a key, or, where a request or `{ url }` is given, of responses. Of a
+   * request what answers it; of a URL what this process has in memory, for every variant.
+   */
+  async inspect(target: string | InspectTarget, options?: InspectOptions): Promise<Inspection[]> {
+    return typeof target === 'string'
+      ? inspectName(this.#cache, this.values.space.nameOf(target), options)
+      : inspectResponses(this.#cache, target, options)
+  }
+
   /** Hits, misses and their reasons by route; tiers, log and trouble. */
   stats(): Stats {
-    return takeStats(this.#cache, this.#values.stats, this.#guard?.state)
+    return takeStats(this.#cache, this.parts.counters, this.#guard?.state)
   }
 
   /** Lets go of everything. Called when the instance closes. */

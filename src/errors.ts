@@ -29,6 +29,33 @@ export const InvalidationPendingError: Constructor = createError(
   503,
 )
 
+const UnconfirmedError: Constructor = createError(
+  'FST_RESPONSE_CACHE_WRITE_UNCONFIRMED',
+  "The value of '%s' was written, but Redis did not confirm that older copies of it are invalid (%s). " +
+    'They are in this process, and the others are told when Redis answers again.',
+  503,
+)
+
+/**
+ * `writeThrough` has written, and Redis did not confirm that older copies are invalid. This process
+ * has forgotten them, the others are told as soon as Redis answers again. `value` is what was written.
+ */
+export class WriteUnconfirmedError<T = unknown> extends UnconfirmedError {
+  readonly value: T
+
+  constructor(key: string, value: T, cause: Error) {
+    super(key, cause.message, { cause })
+    this.value = value
+  }
+}
+
+/** Redis does not answer, and without it there is no answer to give: a list of keys, above all. */
+export const RedisUnavailableError: Constructor = createError(
+  'FST_RESPONSE_CACHE_REDIS_UNAVAILABLE',
+  '%s needs Redis, which does not answer: %s',
+  503,
+)
+
 /** The cache was closed, so it can no longer promise anything about invalidations. */
 export const ClosedError: Constructor = createError(
   'FST_RESPONSE_CACHE_CLOSED',

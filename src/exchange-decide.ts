@@ -99,6 +99,20 @@ export async function mayShare(
   return exchange.arrivedAt - flight.startedAt <= log.state().stalenessBoundMs
 }
 
+/**
+ * An invalidation made the other's result useless, for one or for all: the next run may be shared
+ * again, as long as the wait is within its bound. An uncacheable one is no reason to wait twice.
+ */
+export function mayWaitAgain(
+  exchange: Exchange,
+  cached: Cached | undefined,
+  flight: Flight,
+): boolean {
+  const { cache, policy, arrivedAt } = exchange
+  if (cached === undefined ? !flight.overtaken : !isAsked(exchange, cached)) return false
+  return cache.tiers.now() - arrivedAt < (policy.coalesce as number)
+}
+
 /** What the run that a request waited for has found: it is put to the test anew for this request. */
 export async function staleOf(
   { cache: { tiers, log }, policy }: Exchange,

@@ -1,8 +1,9 @@
 import type { FastifyRequest } from 'fastify'
 
 import type { Exchange } from './exchange.ts'
+import { mayRefresh } from './exchange-fleet.ts'
 import { uncoveredCredential } from './http/credentials.ts'
-import { refreshRequestOf } from './refresh-request.ts'
+import { type RefreshContext, refreshRequestOf } from './refresh-request.ts'
 
 /**
  * Sees to it that a stale response is refreshed while it is served. False when only a request that
@@ -14,7 +15,8 @@ export function refreshInBackground(exchange: Exchange, request: FastifyRequest)
   if (uncoveredCredential(request.headers, cache.credentialFields, NOTHING_KEYED) !== undefined) {
     return false
   }
-  if (!cache.revalidator.accepts(key)) return true
+  const fleet = policy.fleet ? cache.fleet : undefined
+  if (!cache.revalidator.accepts(key) || fleet?.isElsewhere(key)) return true
   // The same question without anything that is not part of the key.
   const headers = new Set([...policy.keyedFields, ...(variants?.names ?? [])])
   const { originalUrl, host, protocol, ips, raw } = request
@@ -24,7 +26,9 @@ export function refreshInBackground(exchange: Exchange, request: FastifyRequest)
     { originalUrl, host, protocol, ips, raw: { headers: fields, socket: raw.socket } },
     { headers, cookies: NO_NAMES },
   )
-  cache.revalidator.refresh(key, source, { key })
+  const { strict } = policy
+  const permit = fleet && ((context: RefreshContext) => mayRefresh(cache, context, strict))
+  cache.revalidator.refresh(key, source, { key }, permit)
   return true
 }
 

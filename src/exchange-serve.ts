@@ -7,23 +7,24 @@ import { watchAnswer } from './exchange-answer.ts'
 import {
   type Action,
   decide,
-  isAsked,
   mayServeOthers,
   mayShare,
+  mayWaitAgain,
   readDemands,
   staleOf,
 } from './exchange-decide.ts'
+import { contest, contestRefresh, isOfFleet } from './exchange-fleet.ts'
+import { asVariant, lookUp, peek } from './exchange-lookup.ts'
 import { refreshInBackground } from './exchange-refresh.ts'
 import { type ReplayBody, replay, replayCollapsed, replayOnError } from './exchange-replay.ts'
 import { askForValidation, mayStandIn, rescueFromThrow } from './exchange-validate.ts'
-import { noteRefreshed, release, tellForwarded } from './exchange-store.ts'
+import { noteRefreshed, release, seeToWaiters, tellForwarded } from './exchange-store.ts'
 import {
   coverHooks,
   followsOtherVariant,
   normalizeRequest,
   selectVariant,
 } from './exchange-variants.ts'
-import type { Cached } from './store/cached.ts'
 import type { Lookup } from './store/tiered-cache.ts'
 
 /** The route's own handler, bound to its request and reply. */
@@ -64,28 +65,6 @@ export function serve(request: FastifyRequest, reply: FastifyReply, handler: Han
     return undefined
   }
   return act(exchange, reply, handler, action)
-}
-
-/** What can be found without asking anyone; under the key of its variant, where there are variants. */
-function peek(exchange: Exchange, request: FastifyRequest, now: number): Lookup | undefined {
-  const { tiers } = exchange.cache
-  const { strict } = exchange.policy
-  const lookup = tiers.peek(exchange.key, now, strict)
-  if (!selectVariant(exchange, request, lookup)) return lookup
-  return asVariant(tiers.peek(exchange.key, now, strict))
-}
-
-/** Nothing under a variant's key may lead to another index. */
-function asVariant(lookup: Lookup | undefined): Lookup | undefined {
-  return lookup?.found?.entry.varies === undefined ? lookup : { found: undefined, state: 'none' }
-}
-
-async function lookUp(exchange: Exchange, request: FastifyRequest): Promise<Lookup> {
-  const { tiers } = exchange.cache
-  const { strict } = exchange.policy
-  const lookup = await tiers.lookup(exchange.key, strict)
-  if (!selectVariant(exchange, request, lookup)) return lookup
-  return asVariant(await tiers.lookup(exchange.key, strict))!
 }
 
 /** Everything but a hit. */
@@ -163,14 +142,20 @@ function finish(
   }
   // One that leads a flight goes on with it: those who wait are waiting for its answer.
   if (exchange.flight === undefined) return act(exchange, reply, handler, action)
-  if (action === 'forward') return forward(exchange, reply, handler)
-  if (action === 'stale' && !refreshInBackground(exchange, reply.request)) {
-    return forward(exchange, reply, handler)
+  if (action === 'forward') return lead(exchange, reply, handler)
+  if (action === 'only-if-cached') {
+    release(exchange, 'overtaken')
+    return refuse(exchange, reply)
   }
-  if (action === 'stale') exchange.flight.serveStale(exchange.stale!)
+  if (refreshInBackground(exchange, reply.request)) return serveStale(exchange, reply)
+  return leadRefresh(exchange, reply, handler)
+}
+
+/** What is stored, for this request and for all who wait with it. */
+function serveStale(exchange: Exchange, reply: FastifyReply): unknown {
+  exchange.flight?.serveStale(exchange.stale!)
   release(exchange, 'overtaken')
-  if (action === 'only-if-cached') return refuse(exchange, reply)
-  return answer(reply, replay(exchange, reply, exchange.stale!, now))
+  return answer(reply, replay(exchange, reply, exchange.stale!, exchange.cache.tiers.now()))
 }
 
 /** Joins the computation that is under way, or begins one, or goes alone. */
@@ -185,12 +170,31 @@ function collapse(
     const now = cache.tiers.now()
     const flight = cache.collapser.join(key, now, policy.coalesce)
     if (flight?.refreshes && action === undefined) return lookThenAct(exchange, reply, handler)
-    if (flight !== undefined) return follow(exchange, reply, handler, flight)
+    if (flight !== undefined) {
+      // It may be waiting for the very lease that this one has brought along.
+      release(exchange, 'overtaken')
+      return follow(exchange, reply, handler, flight)
+    }
     exchange.flight = cache.collapser.lead(key, now, policy.coalesce)
     exchange.flightKey = key
   }
-  if (action !== undefined) return forward(exchange, reply, handler)
-  return lookThenForward(exchange, reply, handler)
+  if (action === undefined) return lookThenForward(exchange, reply, handler)
+  return (action === 'stale' ? leadRefresh : lead)(exchange, reply, handler)
+}
+
+/** Runs the handler, unless another process does that for all. */
+function lead(exchange: Exchange, reply: FastifyReply, handler: Handler): unknown {
+  if (!isOfFleet(exchange)) return forward(exchange, reply, handler)
+  return contest(exchange).then((lookup) => goOn(exchange, reply, handler, lookup))
+}
+
+/** The same for what may be served meanwhile: nobody waits. */
+function leadRefresh(exchange: Exchange, reply: FastifyReply, handler: Handler): unknown {
+  if (!isOfFleet(exchange)) return forward(exchange, reply, handler)
+  return contestRefresh(exchange).then((lookup) => {
+    if (lookup !== 'elsewhere') return goOn(exchange, reply, handler, lookup)
+    return reply.sent ? release(exchange, 'overtaken') : serveStale(exchange, reply)
+  })
 }
 
 /** Runs the handler and watches its answer. */
@@ -199,30 +203,14 @@ function forward(exchange: Exchange, reply: FastifyReply, handler: Handler): unk
   const { flight, stale } = exchange
   if (stale === undefined) {
     const result = handler()
-    if (flight !== undefined && result instanceof Promise) seeToWaiters(exchange, reply, result)
+    if (result instanceof Promise) seeToWaiters(exchange, reply, result)
     return result
   }
   if (flight !== undefined && mayServeOthers(exchange)) flight.serveStale(stale)
   askForValidation(exchange, reply.request)
   const result = rescueFromThrow(exchange, reply, handler)
-  if (flight !== undefined && result instanceof Promise) seeToWaiters(exchange, reply, result)
+  if (result instanceof Promise) seeToWaiters(exchange, reply, result)
   return result
-}
-
-/** Nobody waits for a run whose client is gone and whose handler had nothing to say. */
-function seeToWaiters(exchange: Exchange, reply: FastifyReply, result: Promise<unknown>): void {
-  const flight = exchange.flight!
-  // A step later, so that whatever Fastify does with the result comes first.
-  const look = (): void => giveUp(exchange, reply)
-  flight.onFirstWaiter = () => void result.then(look, look)
-  if (flight.waiters !== undefined) flight.onFirstWaiter()
-}
-
-/** Then Fastify sends nothing at all. */
-function giveUp(exchange: Exchange, { raw, request }: FastifyReply): void {
-  if (raw.destroyed || request.raw.aborted || request.raw.socket?.destroyed) {
-    release(exchange, 'overtaken')
-  }
 }
 
 async function lookThenForward(
@@ -231,16 +219,26 @@ async function lookThenForward(
   handler: Handler,
 ): Promise<unknown> {
   const { cache, policy } = exchange
-  const lookup = await cache.tiers.lookup(exchange.key, policy.strict)
-  if (selectVariant(exchange, reply.request, lookup)) {
+  return goOn(exchange, reply, handler, await cache.tiers.lookup(exchange.key, policy.strict))
+}
+
+/** After something was asked: with what was found, or, where nobody has anything, with the handler. */
+function goOn(
+  exchange: Exchange,
+  reply: FastifyReply,
+  handler: Handler,
+  lookup: Lookup | undefined,
+): unknown {
+  if (lookup !== undefined && selectVariant(exchange, reply.request, lookup)) {
     // All who wait learn of the variants, and each goes on with its own.
     if (exchange.flight !== undefined) exchange.flight.variants = exchange.variants
     release(exchange, 'overtaken')
     if (reply.sent) return undefined
     return settled(reply, collapse(exchange, reply, handler, undefined))
   }
-  if (lookup.state === 'fresh') release(exchange, lookup.found)
+  if (lookup?.state === 'fresh') release(exchange, lookup.found)
   if (reply.sent) return release(exchange, 'overtaken')
+  if (lookup === undefined) return settled(reply, forward(exchange, reply, handler))
   return settled(reply, finish(exchange, reply, handler, asVariant(lookup)!))
 }
 
@@ -276,16 +274,6 @@ async function follow(
     return settled(reply, collapse(exchange, reply, handler, undefined))
   }
   return settled(reply, forward(exchange, reply, handler))
-}
-
-/**
- * An invalidation made the other's result useless, for one or for all: the next run may be shared
- * again, as long as the wait is within its bound. An uncacheable one is no reason to wait twice.
- */
-function mayWaitAgain(exchange: Exchange, cached: Cached | undefined, flight: Flight): boolean {
-  const { cache, policy, arrivedAt } = exchange
-  if (cached === undefined ? !flight.overtaken : !isAsked(exchange, cached)) return false
-  return cache.tiers.now() - arrivedAt < (policy.coalesce as number)
 }
 
 /**

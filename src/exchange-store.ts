@@ -7,6 +7,7 @@ import { hasRawFields } from './exchange-fields.ts'
 import { cacheGroupsField, plainTags } from './group-tags.ts'
 import { indexEntry } from './exchange-variants.ts'
 import { type Exchange, NOTES, tellStatus } from './exchange.ts'
+import type { LeaseOutcome } from './fleet-lease.ts'
 import {
   type CacheStatus,
   STORED_MISS,
@@ -171,24 +172,34 @@ function settleFlow(
 }
 
 /** Stores, and hands over to those who wait. */
-function keep(exchange: Exchange, { entry, size, variant }: Storable): void {
-  const { tiers } = exchange.cache
-  const isNew = exchange.fwd === 'uri-miss' || exchange.fwd === 'vary-miss'
-  if (entry.epoch !== '') {
-    if (variant !== undefined && variant.index !== exchange.variants) {
-      const index = indexEntry(variant.index, entry)
-      void tiers.store(exchange.primaryKey, index, { isNew: exchange.fwd === 'uri-miss' })
-    }
-    void tiers.store(variant?.key ?? exchange.key, entry, { size, isNew })
-  }
+function keep(exchange: Exchange, storable: Storable): void {
+  const { entry, variant } = storable
+  const stored = entry.epoch === '' ? undefined : store(exchange, storable)
   noteRefreshed(exchange, variant?.key ?? exchange.key)
-  const { flight } = exchange
-  if (flight === undefined) return
-  if (!answersOthers(entry, tiers.now())) return release(exchange, 'uncacheable')
-  if (flight.waiters === undefined) return release(exchange, 'unwaited')
+  const { flight, lease } = exchange
+  if (flight === undefined && lease === undefined) return
+  if (!answersOthers(entry, exchange.cache.tiers.now())) return release(exchange, 'uncacheable')
+  exchange.lease = undefined
+  void lease?.settle('over', stored)
+  if (flight?.waiters === undefined) return release(exchange, 'unwaited')
   const cached = new Cached(entry, 'handler')
   if (variant !== undefined) cached.variant = { names: variant.index.names, key: variant.key }
   release(exchange, cached)
+}
+
+/** The promise tells other processes when to look; the reply does not wait for it. */
+function store(exchange: Exchange, { entry, size, variant }: Storable): Promise<boolean> {
+  const { cache, fwd, key, primaryKey, lease } = exchange
+  const { tiers } = cache
+  const isNew = fwd === 'uri-miss' || fwd === 'vary-miss'
+  let indexed: Promise<boolean> | undefined
+  if (variant !== undefined && variant.index !== exchange.variants) {
+    const index = indexEntry(variant.index, entry)
+    indexed = tiers.store(primaryKey, index, { isNew: fwd === 'uri-miss' })
+  }
+  const stored = tiers.store(variant?.key ?? key, entry, { size, isNew })
+  if (indexed === undefined || lease === undefined) return stored
+  return Promise.all([indexed, stored]).then((both) => both.every(Boolean))
 }
 
 /** What is stale from the start is confirmed for each request, and waiting in line for that is no use. */
@@ -198,10 +209,42 @@ function answersOthers(entry: StoredEntry, now: number): boolean {
 
 /** Lets go of whoever waits for this exchange. */
 export function release(exchange: Exchange, outcome: Outcome): void {
-  const { flight, cache } = exchange
+  const { flight, lease, cache } = exchange
+  if (lease !== undefined) {
+    exchange.lease = undefined
+    void lease.settle(leaseOutcome(exchange, outcome))
+  }
   if (flight === undefined) return
   exchange.flight = undefined
   cache.collapser.settle(exchange.flightKey, flight, outcome, cache.tiers.now())
+}
+
+/** Nobody waits for a run whose client is gone and whose handler had nothing to say. */
+export function seeToWaiters(
+  exchange: Exchange,
+  reply: FastifyReply,
+  result: Promise<unknown>,
+): void {
+  const { flight, lease } = exchange
+  if (flight === undefined && lease === undefined) return
+  // A step later, so that whatever Fastify does with the result comes first.
+  const look = (): void => giveUp(exchange, reply)
+  const watch = (): void => void result.then(look, look)
+  if (flight !== undefined) flight.onFirstWaiter = watch
+  if (lease !== undefined || flight?.waiters !== undefined) watch()
+}
+
+/** Then Fastify sends nothing at all. */
+function giveUp(exchange: Exchange, { raw, request }: FastifyReply): void {
+  if (raw.destroyed || request.raw.aborted || request.raw.socket?.destroyed) {
+    release(exchange, 'overtaken')
+  }
+}
+
+/** After an invalidation the next one may run; what stood in for an error others have, too. */
+function leaseOutcome({ fill }: Exchange, outcome: Outcome): LeaseOutcome {
+  if (outcome === 'uncacheable') return outcome
+  return fill?.rescued ? 'failed' : 'over'
 }
 
 /** A refresh that reached another response than the one it was made for has done nothing for it. */

@@ -5,6 +5,7 @@ import type { FastifyRequest } from 'fastify'
 import type { Flight } from './collapser.ts'
 import type { StreamOutcome } from './exchange-stream.ts'
 import { RESPONSE_KEY, findTarget, varyValues } from './exchange-target.ts'
+import type { FleetLease } from './fleet-lease.ts'
 import { variantKey } from './http/cache-key.ts'
 import {
   type CacheStatus,
@@ -73,6 +74,8 @@ export class Exchange {
   fwd: ForwardReason = 'uri-miss'
   flight: Flight | undefined = undefined
   flightKey = ''
+  /** Other processes wait for this run. */
+  lease: FleetLease | undefined = undefined
   /** A CSRF token was made for this request. */
   hasToken = false
   /** Somebody looked at what `vary.query` leaves out of the key. */
@@ -160,7 +163,10 @@ export function openExchange(
   request: FastifyRequest,
 ): Exchange {
   const exchange = new Exchange(cache, policy, cache.tiers.now())
-  if (cache.revalidator.running > 0) exchange.refresh = refreshOf(request.raw)
+  if (cache.revalidator.running > 0) {
+    exchange.refresh = refreshOf(request.raw)
+    exchange.lease = exchange.refresh?.lease
+  }
   const { method } = request
   if (method !== 'GET' && method !== 'HEAD') {
     exchange.bypass = 'method'

@@ -39,7 +39,9 @@ export const responseCache: FastifyPluginAsync<ResponseCacheOptions> = fp(plugin
 
 export default responseCache
 
-export type { CacheClient, InvalidateOptions } from './client.ts'
+export type { CacheClient, CacheNamespace, InvalidateOptions } from './client.ts'
+export type { InspectTarget } from './client-inspect.ts'
+export type { KeysOptions } from './client-values.ts'
 export type { Duration } from './durations.ts'
 export {
   ClosedError,
@@ -47,15 +49,22 @@ export {
   InvalidOptionError,
   InvalidationPendingError,
   OnlyIfCachedError,
+  RedisUnavailableError,
   UnusableValidationError,
+  WriteUnconfirmedError,
 } from './errors.ts'
 export type { CacheStatus, ForwardReason } from './http/cache-status.ts'
 export type { Conditions } from './http/revalidation.ts'
 export type { NotStoredReason } from './http/storability.ts'
 export type { ResponseCacheOptions } from './options.ts'
+export type { CoalesceOptions } from './options-coalesce.ts'
 export type { NormalizeOptions } from './options-http.ts'
 export type { CacheRequest, RouteCacheOptions, VaryOptions } from './options-route.ts'
 export { isRefresh } from './refresh-request.ts'
-export type { Stats } from './stats.ts'
+export type { InspectOptions, Inspection } from './inspection.ts'
+export type { Stats, ValueStats } from './stats.ts'
 export type { RouteStats } from './telemetry.ts'
-export type { ValueOptions } from './value-cache.ts'
+export type { Serializer } from './value-codec.ts'
+export type { GetOrSetOptions, MadeOptions, ValueOptions } from './value-options.ts'
+export type { NamespaceOptions } from './value-space.ts'
+export type { WrapOptions, WrappedFunction } from './wrapped-function.ts'

@@ -7,13 +7,18 @@ import type { Normalizers } from './http/vary.ts'
 import { MAX_TAGS, tagProblem } from './invalidation/tags.ts'
 import { isFieldName, isFieldValue } from './http/fields.ts'
 import {
+  type CheckedCoalesceOptions,
+  type CoalesceOptions,
+  checkCoalesce,
+} from './options-coalesce.ts'
+import {
   type CheckedHttpOptions,
   HTTP_OPTIONS,
   type NormalizeOptions,
   checkHttpOptions,
   checkNormalize,
 } from './options-http.ts'
-import { MAX_TIMER_MS, OptionsReader } from './options-reader.ts'
+import { OptionsReader } from './options-reader.ts'
 
 /**
  * The request as the functions of a route's options see it. The types of one route's parameters do
@@ -99,11 +104,10 @@ export interface RouteCacheOptions {
    */
   consistency?: 'eventual' | 'strict'
   /**
-   * Concurrent misses of one key share one handler run. `maxWaitMs` is how long a request waits for
-   * another's run before it starts its own.
-   * @default { maxWaitMs: 5000 }
+   * Concurrent misses of one key share one handler run: in this process, with `fleet: true` in all.
+   * @default { maxWaitMs: 5000, fleet: false }
    */
-  coalesce?: boolean | { maxWaitMs?: number }
+  coalesce?: boolean | CoalesceOptions
   /** Sends a request around the cache. */
   bypass?: (request: CacheRequest) => boolean
   /** The Cache-Control sent to clients with stored responses that do not set their own. */
@@ -151,15 +155,13 @@ const KNOWN = [
   ...['clientCacheControl', 'maxBytes', 'storable', ...HTTP_OPTIONS],
 ]
 
-const DEFAULT_MAX_WAIT_MS = 5000
-
 type Fn<Name extends keyof RouteCacheOptions> = Extract<
   RouteCacheOptions[Name],
   (...args: never[]) => unknown
 >
 
 /** Route options after validation: durations in seconds, defaults filled in. */
-export interface CheckedRouteOptions {
+export interface CheckedRouteOptions extends CheckedCoalesceOptions {
   ttl: number | 'headers' | Fn<'ttl'> | undefined
   tags: readonly string[] | Fn<'tags'>
   invalidates: readonly string[] | Fn<'invalidates'> | undefined
@@ -177,8 +179,6 @@ export interface CheckedRouteOptions {
   anyStatus: boolean
   http: CheckedHttpOptions
   strict: boolean
-  /** False, or the wait in milliseconds. */
-  coalesce: number | false
   bypass: RouteCacheOptions['bypass']
   clientCacheControl: string | undefined
   maxBytes: number
@@ -204,7 +204,7 @@ export function checkRouteOptions(
     anyStatus: ttl === 'headers' && !reader.has('statuses'),
     http: checkHttpOptions(reader, ttl === 'headers'),
     strict: reader.oneOf('consistency', ['eventual', 'strict']) === 'strict',
-    coalesce: checkCoalesce(reader),
+    ...checkCoalesce(reader),
     bypass: reader.function<NonNullable<RouteCacheOptions['bypass']>>('bypass'),
     clientCacheControl: checkClientCacheControl(reader),
     maxBytes: reader.integer('maxBytes', 1) ?? maxEntryBytes,
@@ -288,12 +288,4 @@ function checkStatuses(reader: OptionsReader): CheckedRouteOptions['statuses'] {
   }
   // `{ 404: '10s' }` adds to the default; `{ 200: … }` is how to change it.
   return statuses.has(200) ? statuses : statuses.set(200, true)
-}
-
-function checkCoalesce(reader: OptionsReader): number | false {
-  const value = reader.value('coalesce')
-  if (value === undefined || value === true) return DEFAULT_MAX_WAIT_MS
-  if (value === false) return false
-  const inner = reader.object('coalesce', ['maxWaitMs'])
-  return inner?.integer('maxWaitMs', 1, MAX_TIMER_MS) ?? DEFAULT_MAX_WAIT_MS
 }

@@ -6,6 +6,7 @@ import { CacheClient } from './client.ts'
 import type { Duration } from './durations.ts'
 import { InvalidOptionError } from './errors.ts'
 import { EXCHANGE } from './exchange.ts'
+import { FleetFlights } from './fleet-flight.ts'
 import type { CacheStatus } from './http/cache-status.ts'
 import type { Conditions } from './http/revalidation.ts'
 import { LocalLog } from './invalidation/local-log.ts'
@@ -22,6 +23,7 @@ import { RedisFitness, withAdvice } from './redis-fitness.ts'
 import { attachRoutes } from './routes.ts'
 import { MemoryStore } from './store/memory-store.ts'
 import { type RedisClient, RedisGuard } from './store/redis-guard.ts'
+import { RedisLeases } from './store/redis-lease.ts'
 import { RedisStore } from './store/redis-store.ts'
 import { TieredCache } from './store/tiered-cache.ts'
 import { Trouble } from './telemetry.ts'
@@ -57,6 +59,7 @@ export const plugin: FastifyPluginAsync<ResponseCacheOptions> = async (app, opti
       now: Date.now,
       onTrouble: (operation, error) => trouble.report(operation, error),
     }),
+    fleet: guard && new FleetFlights(new RedisLeases(guard, checked.namespace)),
     readQuery: (target) => app.findRoute({ method: 'GET', url: target })?.searchParams,
   })
   const client = new CacheClient(cache, guard, defaultTtl(checked))

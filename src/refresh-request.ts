@@ -4,6 +4,7 @@ import { Writable, finished } from 'node:stream'
 
 import inject from 'light-my-request'
 
+import type { FleetLease } from './fleet-lease.ts'
 import { type KeyedCredentials, type RequestFields, cookiePairs } from './http/credentials.ts'
 
 /** The request that a refresh makes: as the client's, without what is the client's own. */
@@ -22,6 +23,8 @@ export interface RefreshRequest {
 /** What a refresh is for, and what became of it. */
 export interface RefreshContext {
   readonly key: string
+  /** The right to refresh for all processes, where it takes one. */
+  lease?: FleetLease
   /** Set where the answer was stored, or has freshened what was: only then the refresh succeeded. */
   stored?: boolean
   /** Set where an invalidation came between: nothing has failed, and the next one may follow. */

@@ -1,6 +1,7 @@
 import { Collapser } from './collapser.ts'
+import type { FleetFlights } from './fleet-flight.ts'
 import type { QueryPredicate } from './http/query.ts'
-import type { Invalidation, InvalidationLog } from './invalidation/log.ts'
+import type { Invalidation, InvalidationLog, Receipt } from './invalidation/log.ts'
 import { KeyMemo } from './key-memo.ts'
 import type { Policy } from './policy.ts'
 import type { Revalidator } from './revalidator.ts'
@@ -19,6 +20,7 @@ export interface ResponseCacheParts {
   maxEntryBytes: number
   readQuery: QueryReader
   revalidator: Revalidator
+  fleet: FleetFlights | undefined
 }
 
 /** Everything that the routes and the client of one registration share. */
@@ -28,6 +30,8 @@ export class ResponseCache {
   readonly collapser: Collapser = new Collapser()
   readonly memo: KeyMemo = new KeyMemo()
   readonly revalidator: Revalidator
+  /** With Redis: flights of all processes, for routes that ask for them. */
+  readonly fleet: FleetFlights | undefined
   readonly trouble: Trouble
   readonly credentialFields: readonly string[]
   readonly statusHeader: boolean
@@ -51,6 +55,7 @@ export class ResponseCache {
     this.maxEntryBytes = parts.maxEntryBytes
     this.readQuery = parts.readQuery
     this.revalidator = parts.revalidator
+    this.fleet = parts.fleet
   }
 
   get log(): InvalidationLog {
@@ -73,14 +78,16 @@ export class ResponseCache {
   }
 
   /** Rejects when Redis does not confirm; this process has forgotten by then anyway. */
-  async invalidate(invalidation: Invalidation): Promise<void> {
-    if (invalidation.tags.length === 0) return
-    await this.log.invalidate(invalidation)
+  async invalidate(invalidation: Invalidation): Promise<Receipt> {
+    if (invalidation.tags.length === 0) return { ...this.log.position, before: 0 }
+    return this.log.invalidate(invalidation)
   }
 
   async close(): Promise<void> {
     this.collapser.clear()
+    const fleetClosed = this.fleet?.close()
     await this.revalidator.close()
+    await fleetClosed
     await this.log.close()
     this.tiers.memory?.clear()
   }

@@ -23,9 +23,16 @@ export interface RevalidatorOptions {
 interface Run {
   readonly request: RefreshRequest
   readonly context: RefreshContext
+  readonly permit: Permit | undefined
   timer: NodeJS.Timeout | undefined
   abort: () => void
 }
+
+/** Asked before the request is made; false where there is no need for it. Must not reject. */
+export type Permit = (context: RefreshContext) => Promise<boolean>
+
+/** How long one refresh may take, its whole body included, in milliseconds. */
+export const MAX_REFRESH_MS = 30_000
 
 const FIRST_BACK_OFF_MS = 1000
 const MAX_BACK_OFF_MS = 60_000
@@ -48,7 +55,7 @@ export class Revalidator {
     const defaults = {
       maxConcurrent: 64,
       maxRemembered: 10_000,
-      maxRunMs: 30_000,
+      maxRunMs: MAX_REFRESH_MS,
       maxCloseMs: 1000,
     }
     this.#options = { ...defaults, ...options }
@@ -72,12 +79,12 @@ export class Revalidator {
   }
 
   /** Starts a refresh and does not wait for it; false where there is no need or no room for it. */
-  refresh(key: string, request: RefreshRequest, context: RefreshContext): boolean {
+  refresh(key: string, request: RefreshRequest, context: RefreshContext, permit?: Permit): boolean {
     if (!this.accepts(key)) return false
-    const run: Run = { request, context, timer: undefined, abort: () => {} }
+    const run: Run = { request, context, permit, timer: undefined, abort: () => {} }
     this.#runs.set(key, run)
     // First the stale response is sent.
-    this.#outside(() => setImmediate(() => this.#start(key, run)))
+    this.#outside(() => setImmediate(() => void this.#start(key, run)))
     return true
   }
 
@@ -87,8 +94,9 @@ export class Revalidator {
     return this.#closing
   }
 
-  #start(key: string, run: Run): void {
-    if (this.#runs.get(key) !== run) return
+  async #start(key: string, run: Run): Promise<void> {
+    if (run.permit !== undefined && !(await run.permit(run.context))) return this.#end(key, run)
+    if (this.#runs.get(key) !== run) return void run.context.lease?.settle('over')
     const { dispatch, maxRunMs } = this.#options
     run.timer = setTimeout(() => {
       this.#settle(key, run, `no complete answer within ${maxRunMs} ms`)
@@ -101,10 +109,17 @@ export class Revalidator {
 
   #settle(key: string, run: Run, failure: string | Error | undefined): void {
     if (this.#runs.get(key) !== run) return
-    this.#runs.delete(key)
-    clearTimeout(run.timer)
     if (failure === undefined) this.#backOff.succeeded(key)
     else this.#fail(key, run, failure)
+    // Where the answer was stored it has been settled; other processes leave alone what failed here.
+    void run.context.lease?.settle(failure === undefined ? 'over' : 'failed')
+    this.#end(key, run)
+  }
+
+  #end(key: string, run: Run): void {
+    if (this.#runs.get(key) !== run) return
+    this.#runs.delete(key)
+    clearTimeout(run.timer)
     if (this.#runs.size === 0) this.#onIdle?.()
   }
 

@@ -1,3 +1,4 @@
+import type { FleetState } from './fleet-flight.ts'
 import type { LogState } from './invalidation/log.ts'
 import type { ResponseCache } from './response-cache.ts'
 import type { BreakerState } from './store/redis-guard.ts'
@@ -10,8 +11,10 @@ export interface Stats extends RouteStats {
   hitRate: number
   /** By route pattern. */
   routes: Record<string, RouteStats>
-  /** Values of the cache client. */
+  /** Values of the cache client, those of its namespaces included. */
   values: ValueStats
+  /** Values by namespace, as `users@2/drafts`. */
+  namespaces: Record<string, ValueStats>
   memory: { entries: number; bytes: number } | undefined
   redis: { breaker: BreakerState } | undefined
   /** Operations on Redis that failed or came too late, and other trouble, by operation. */
@@ -23,6 +26,8 @@ export interface Stats extends RouteStats {
   stalenessBoundMs: number
   /** Handler runs and factories that others may be waiting for. */
   flights: number
+  /** Of routes with `coalesce: { fleet: true }`; undefined without Redis. */
+  fleet: FleetState | undefined
 }
 
 export interface ValueStats {
@@ -31,9 +36,39 @@ export interface ValueStats {
   sets: number
 }
 
+/** Namespaces that are counted by themselves; the rest share one count, `*`. */
+const MAX_COUNTED = 1000
+
+/** Counts values by namespace; `''` is the client itself. */
+export class ValueCounters {
+  readonly #byId = new Map<string, ValueStats>()
+
+  of(id: string): ValueStats {
+    const name = this.#byId.has(id) || this.#byId.size < MAX_COUNTED ? id : '*'
+    let stats = this.#byId.get(name)
+    if (stats === undefined) this.#byId.set(name, (stats = { hits: 0, misses: 0, sets: 0 }))
+    return stats
+  }
+
+  total(): ValueStats {
+    const total = { hits: 0, misses: 0, sets: 0 }
+    for (const { hits, misses, sets } of this.#byId.values()) {
+      total.hits += hits
+      total.misses += misses
+      total.sets += sets
+    }
+    return total
+  }
+
+  byNamespace(): Record<string, ValueStats> {
+    const named = [...this.#byId].filter(([id]) => id !== '')
+    return Object.fromEntries(named.map(([id, stats]) => [id, { ...stats }]))
+  }
+}
+
 export function takeStats(
   cache: ResponseCache,
-  values: ValueStats,
+  values: ValueCounters,
   breaker: BreakerState | undefined,
 ): Stats {
   const total = totalStats(cache.routeStats.values())
@@ -46,7 +81,8 @@ export function takeStats(
     namespace: cache.namespace,
     hitRate: asked === 0 ? 0 : served / asked,
     routes: structuredClone(Object.fromEntries(cache.routeStats)),
-    values: { ...values },
+    values: values.total(),
+    namespaces: values.byNamespace(),
     memory: memory && { entries: memory.size, bytes: memory.bytes },
     redis: breaker && { breaker },
     failures: { ...cache.trouble.failures },
@@ -54,5 +90,6 @@ export function takeStats(
     pendingInvalidations: log.pendingInvalidations,
     stalenessBoundMs: log.stalenessBoundMs,
     flights: cache.collapser.flights,
+    fleet: cache.fleet?.state(),
   }
 }

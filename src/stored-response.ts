@@ -40,6 +40,8 @@ export interface StoredEntry extends LogPosition, Lifetimes {
    * where the handler sent nothing.
    */
   readonly body: string | Buffer | undefined
+  /** Of a value: its key, where the name that it is stored under does not tell it. */
+  readonly name?: string
 }
 
 /** What is known of the variants of one primary key (RFC 9111 §4.1). */
@@ -73,14 +75,14 @@ export const EPOCH_LENGTH = 16
  * that the frame of a text is a text, which Redis clients send without a copy.
  */
 const MAGIC = 'FRC2'
-const MAGIC_NUMBER = Buffer.from(MAGIC).readUInt32BE(0)
+export const MAGIC_NUMBER: number = Buffer.from(MAGIC).readUInt32BE(0)
 const CHECKSUM_AT = MAGIC.length
 const EPOCH_AT = CHECKSUM_AT + 8
 const SEQ_AT = EPOCH_AT + EPOCH_LENGTH
 const SEQ_LENGTH = 16
-const HEAD_LENGTH_AT = SEQ_AT + SEQ_LENGTH
+export const HEAD_LENGTH_AT: number = SEQ_AT + SEQ_LENGTH
 const BODY_LENGTH_AT = HEAD_LENGTH_AT + 8
-const PRELUDE = BODY_LENGTH_AT + 8
+export const PRELUDE: number = BODY_LENGTH_AT + 8
 
 /** Part of every key, so a reader of another format cannot even find what it would not understand. */
 export const FRAME_FORMAT = 'frc2'
@@ -104,6 +106,7 @@ interface Head {
   v?: readonly string[]
   /** The body is a text (1), or there is none (2). */
   x?: 1 | 2
+  n?: string
 }
 
 function headOf(entry: StoredEntry): Head {
@@ -122,6 +125,7 @@ function headOf(entry: StoredEntry): Head {
   if (entry.mustRevalidate) head.m = 1
   if (entry.varies !== undefined) head.v = entry.varies
   if (!(body instanceof Buffer)) head.x = body === undefined ? 2 : 1
+  if (entry.name !== undefined) head.n = entry.name
   return head
 }
 
@@ -177,7 +181,7 @@ export function checkFrame(key: string, bytes: Buffer): CheckedFrame | undefined
 }
 
 /** Eight hex digits, or NaN, which is equal to nothing. */
-function hexAt(bytes: Buffer, at: number): number {
+export function hexAt(bytes: Buffer, at: number): number {
   let number = 0
   for (let index = 0; index < 8; index++) {
     const digit = HEX_DIGITS[bytes[at + index]!]!
@@ -199,7 +203,7 @@ export function readEntry(frame: CheckedFrame): StoredEntry | undefined {
   if (!/^\d+$/.test(seqText)) return undefined
   const head = parseHead(bytes.toString('utf8', PRELUDE, bodyAt))
   if (head === undefined) return undefined
-  return {
+  const entry = {
     epoch: bytes.toString('latin1', EPOCH_AT, SEQ_AT),
     seq: Number(seqText),
     tags: head.t,
@@ -215,6 +219,7 @@ export function readEntry(frame: CheckedFrame): StoredEntry | undefined {
     varies: head.v,
     body: bodyOf(frame, head.x),
   }
+  return head.n === undefined ? entry : { ...entry, name: head.n }
 }
 
 function bodyOf({ bytes, bodyAt }: CheckedFrame, kind: Head['x']): StoredEntry['body'] {
@@ -247,7 +252,7 @@ function parseHead(text: string): Head | undefined {
 
 function isHead(value: unknown): value is Head {
   if (value === null || typeof value !== 'object') return false
-  const { t, s, h, r, x } = value as Partial<Record<keyof Head, unknown>>
+  const { t, s, h, r, x, n } = value as Partial<Record<keyof Head, unknown>>
   return (
     Array.isArray(t) &&
     t.every((tag) => typeof tag === 'string' && tag !== '') &&
@@ -258,7 +263,7 @@ function isHead(value: unknown): value is Head {
     Array.isArray(r) &&
     r.every(isFieldName) &&
     areLifetimes(value) &&
-    BODY_KINDS.has(x)
+    areKinds(x, n)
   )
 }
 
@@ -280,6 +285,10 @@ function isInstant(value: unknown): value is number {
 }
 
 const BODY_KINDS = new Set<unknown>([undefined, 1, 2] satisfies Head['x'][])
+
+function areKinds(body: unknown, name: unknown): boolean {
+  return BODY_KINDS.has(body) && (name === undefined || typeof name === 'string')
+}
 
 /** Stored where a route leaves them to its origin, and replayed only there. */
 const OF_ORIGINS = new Set(['date', 'set-cookie'])

@@ -1,91 +1,133 @@
 import type { Outcome } from './collapser.ts'
-import { DURATION_HELP, type Duration, seconds } from './durations.ts'
 import { InvalidArgumentError } from './errors.ts'
-import { digest } from './http/encoding.ts'
-import { MAX_TAGS, encodeTag, tagProblem } from './invalidation/tags.ts'
+import type { Receipt } from './invalidation/log.ts'
 import type { ResponseCache } from './response-cache.ts'
-import type { ValueStats } from './stats.ts'
+import type { ValueCounters, ValueStats } from './stats.ts'
 import { Cached } from './store/cached.ts'
 import { type LogPosition, type StoredEntry, bodyBytes, plainLifetimes } from './stored-response.ts'
+import { UNREADABLE } from './value-codec.ts'
+import type { ValueFailures } from './value-failures.ts'
+import { type ValuePlan, tagsFor } from './value-options.ts'
+import type { ValueSpace } from './value-space.ts'
 
-export interface ValueOptions {
-  /** Lifetime; seconds when a number. @default the plugin's `defaults.ttl` */
-  ttl?: Duration
-  /** Tags by which the value can be invalidated, together with responses. */
-  tags?: readonly string[]
+/** What all namespaces of one registration share. */
+export interface ValueParts {
+  readonly cache: ResponseCache
+  readonly counters: ValueCounters
+  readonly failures: ValueFailures
 }
 
 /** How long a caller waits for another's factory before it runs its own, in milliseconds. */
 const MAX_WAIT_MS = 5000
-const MAX_READABLE_KEY_LENGTH = 200
+/** Values that one record of the log invalidates; their stores wait for it. */
+const MAX_BATCH = 500
 
-/** Values under keys: the same tiers, fences and coalescing as responses. */
+/** Values under the keys of one namespace: the same tiers, fences and coalescing as responses. */
 export class ValueCache {
-  readonly stats: ValueStats = { hits: 0, misses: 0, sets: 0 }
-  readonly #cache: ResponseCache
-  readonly #defaultTtl: Duration | undefined
+  readonly cache: ResponseCache
+  readonly space: ValueSpace
+  readonly stats: ValueStats
+  readonly #failures: ValueFailures
 
-  constructor(cache: ResponseCache, defaultTtl: Duration | undefined) {
-    this.#cache = cache
-    this.#defaultTtl = defaultTtl
+  constructor({ cache, counters, failures }: ValueParts, space: ValueSpace) {
+    this.cache = cache
+    this.space = space
+    this.stats = counters.of(space.id)
+    this.#failures = failures
   }
 
   async get<T>(key: string): Promise<T | undefined> {
-    const cached = await this.#find(storeKey(key))
-    return cached === undefined ? undefined : decodeValue<T>(cached.entry.body)
+    const cached = await this.find(this.space.nameOf(key))
+    const value = cached === undefined ? UNREADABLE : this.#decode(cached)
+    return this.#count(value) ? (value as T) : undefined
   }
 
   async has(key: string): Promise<boolean> {
-    return (await this.#find(storeKey(key))) !== undefined
+    const found = await this.find(this.space.nameOf(key))
+    return this.#count(found ?? UNREADABLE)
   }
 
-  async set(key: string, value: unknown, options: ValueOptions = {}): Promise<boolean> {
-    const name = storeKey(key)
-    const plan = this.#plan(key, options)
-    const body = encodeValue(key, value)
-    this.stats.sets++
+  async getMany<T>(keys: Iterable<string>): Promise<Map<string, T>> {
+    const distinct = [...new Set(keys)]
+    const names = distinct.map((key) => this.space.nameOf(key))
+    // Asked in one go, the questions share a round trip.
+    const found = await Promise.all(names.map((name) => this.find(name)))
+    const values = new Map<string, T>()
+    distinct.forEach((key, at) => {
+      const cached = found[at]
+      const value = cached === undefined ? UNREADABLE : this.#decode(cached)
+      if (this.#count(value)) values.set(key, value as T)
+    })
+    return values
+  }
+
+  async set(key: string, value: unknown, plan: ValuePlan): Promise<boolean> {
+    return this.setMany(new Map([[key, value]]), plan)
+  }
+
+  /** True when all are stored where they should be. Nothing is done when one of them is refused. */
+  async setMany(entries: ReadonlyMap<string, unknown>, plan: ValuePlan): Promise<boolean> {
+    const bodies = [...entries].map(([key, value]): [string, StoredEntry['body']] => {
+      this.space.nameOf(key)
+      return [key, this.encode(key, value, plan)]
+    })
+    const outcomes: Promise<boolean>[] = []
+    for (let at = 0; at < bodies.length; at += MAX_BATCH) {
+      outcomes.push(this.#setBatch(bodies.slice(at, at + MAX_BATCH), plan))
+    }
+    return (await Promise.all(outcomes)).every(Boolean)
+  }
+
+  async #setBatch(
+    bodies: readonly [string, StoredEntry['body']][],
+    plan: ValuePlan,
+  ): Promise<boolean> {
+    this.stats.sets += bodies.length
+    let receipt: Receipt
     try {
-      // Copies in other processes go first; what is stored now carries a position after that.
-      await this.#cache.invalidate({ tags: [keyTag(key)], mode: 'expire' })
+      // Copies in other processes go first; what is stored now carries the position of that: were it
+      // a later one, of two that set a key each could keep its own.
+      receipt = await this.invalidate(bodies.map(([key]) => key))
     } catch (error) {
-      this.#cache.trouble.report('cache.set', error as Error)
+      this.cache.trouble.report('cache.set', error as Error)
       return false
     }
-    const entry = this.#entry(this.#cache.log.position, plan, body)
-    // While this process has not heard of its own invalidation, nobody could read what it stores.
-    if (entry === undefined || !this.#cache.log.allows(entry)) return false
-    return this.#cache.tiers.store(name, entry)
+    const stored = bodies.map(([key, body]) => this.storeAt(key, receipt, plan, body))
+    return (await Promise.all(stored)).every(Boolean)
   }
 
   async delete(key: string): Promise<void> {
-    const name = storeKey(key)
-    this.#cache.tiers.memory?.delete(name)
-    await this.#cache.invalidate({ tags: [keyTag(key)], mode: 'expire' })
-    await this.#cache.tiers.redis?.delete(name)
+    const { memory, redis } = this.cache.tiers
+    const name = this.space.nameOf(key)
+    memory?.delete(name)
+    await this.invalidate([key])
+    await redis?.delete(name)
   }
 
-  async getOrSet<T>(
-    key: string,
-    factory: () => T | Promise<T>,
-    options: ValueOptions = {},
-  ): Promise<T> {
-    const name = storeKey(key)
-    const plan = this.#plan(key, options)
-    const { collapser, tiers } = this.#cache
+  async getOrSet<T>(key: string, factory: () => unknown, plan: ValuePlan): Promise<T> {
+    const name = this.space.nameOf(key)
+    const { collapser, tiers } = this.cache
     const flight = collapser.join(name, tiers.now(), MAX_WAIT_MS)
     if (flight !== undefined) {
       const cached = await collapser.wait(flight, MAX_WAIT_MS)
       if (flight.failure !== undefined) throw flight.failure.error
-      if (cached !== undefined && tiers.usable(cached, tiers.now())) {
+      const value = cached && tiers.usable(cached, tiers.now()) ? this.#decode(cached) : UNREADABLE
+      if (value !== UNREADABLE) {
         this.stats.hits++
-        return decodeValue<T>(cached.entry.body) as T
+        return value as T
       }
     }
     const own = collapser.lead(name, tiers.now(), MAX_WAIT_MS)
     let outcome: Outcome = 'overtaken'
     try {
-      outcome = (await this.#find(name)) ?? (await this.#compute(key, factory, plan))
-      return decodeValue<T>(outcome.entry.body) as T
+      const cached = await this.find(name)
+      const value = cached === undefined ? UNREADABLE : this.#decode(cached)
+      if (this.#count(value)) {
+        outcome = cached!
+        return value as T
+      }
+      outcome = await this.#compute(key, factory, plan)
+      return this.#decodeOwn(outcome, plan) as T
     } catch (error) {
       if (own !== undefined) own.failure = { error }
       throw error
@@ -94,87 +136,105 @@ export class ValueCache {
     }
   }
 
-  async #compute(key: string, factory: () => unknown, plan: Plan): Promise<Cached> {
-    const { tiers } = this.#cache
-    const fence = this.#cache.log.position
-    const body = encodeValue(key, await factory())
-    const entry = this.#entry(fence, plan, body)
+  async #compute(key: string, factory: () => unknown, plan: ValuePlan): Promise<Cached> {
+    const { tiers, log } = this.cache
+    const fence = log.position
+    const name = this.space.nameOf(key)
+    const value = await this.#run(name, factory, { key, plan, fence })
+    const body = this.encode(key, value, plan)
+    const tags = this.#tagsOf(key, tagsFor(plan, value))
+    const entry = this.#entry(key, fence, { tags, ttl: plan.ttl, body })
     const current = entry ?? { ...NOWHERE, ...plainLifetimes(0, 0), tags: [], body }
-    if (entry !== undefined && this.#cache.log.allows(entry)) void tiers.store(storeKey(key), entry)
+    if (entry !== undefined && log.allows(entry)) void tiers.store(name, entry)
     return new Cached(current, 'handler')
   }
 
-  async #find(name: string): Promise<Cached | undefined> {
-    const { tiers } = this.#cache
+  async #run(
+    name: string,
+    factory: () => unknown,
+    { key, plan, fence }: { key: string; plan: ValuePlan; fence: LogPosition },
+  ): Promise<unknown> {
+    const { errorTtl, listed } = plan
+    if (errorTtl === undefined) return factory()
+    const { log, tiers } = this.cache
+    const failure = this.#failures.find(name, tiers.now(), log)
+    if (failure !== undefined) throw failure.error
+    try {
+      return await factory()
+    } catch (error) {
+      const tags = this.#tagsOf(key, listed)
+      this.#failures.add(name, { ...fence, tags, error, until: tiers.now() + errorTtl * 1000 })
+      throw error
+    }
+  }
+
+  /** What is stored under a name and may be used. Never rejects. */
+  async find(name: string): Promise<Cached | undefined> {
+    const { tiers } = this.cache
     const lookup = tiers.peek(name, tiers.now(), false) ?? (await tiers.lookup(name, false))
-    if (lookup.state === 'fresh') {
-      this.stats.hits++
-      return lookup.found
-    }
-    this.stats.misses++
-    return undefined
+    return lookup.state === 'fresh' ? lookup.found : undefined
   }
 
-  #entry(fence: LogPosition, plan: Plan, body: string): StoredEntry | undefined {
-    if (fence.epoch === '' || bodyBytes(body) > this.#cache.maxEntryBytes) return undefined
-    const now = this.#cache.tiers.now()
-    return {
-      ...NOWHERE,
-      ...fence,
-      tags: plan.tags,
-      ...plainLifetimes(now, now + plan.ttl * 1000),
-      body,
-    }
+  /** From here on nothing computed before is used for these keys. Rejects as the log does. */
+  invalidate(keys: readonly string[]): Promise<Receipt> {
+    const tags = keys.map((key) => this.space.tagOf(key))
+    return this.cache.invalidate({ tags, mode: 'expire' })
   }
 
-  #plan(key: string, options: ValueOptions): Plan {
-    const ttl = seconds(options.ttl ?? this.#defaultTtl)
-    if (ttl === undefined) {
-      throw new InvalidArgumentError(`the ttl of '${key}' must be ${DURATION_HELP}`)
-    }
-    const tags = options.tags ?? []
-    if (!Array.isArray(tags)) throw new InvalidArgumentError(`the tags of '${key}' must be a list`)
-    const problem = (tags as unknown[]).map(tagProblem).find((each) => each !== undefined)
-    if (problem !== undefined) throw new InvalidArgumentError(`the tags of '${key}': ${problem}`)
-    if (tags.length > MAX_TAGS) {
-      throw new InvalidArgumentError(`'${key}' has ${tags.length} tags; ${MAX_TAGS} is the most`)
-    }
-    return { ttl, tags: [keyTag(key), ...(tags as string[]).map((tag) => encodeTag('tag', tag))] }
+  encode(key: string, value: unknown, { lossy }: ValuePlan): StoredEntry['body'] {
+    return this.space.codec.encode(`the value of '${key}'`, value, lossy)
   }
-}
 
-interface Plan {
-  ttl: number
-  tags: string[]
+  /** Stores a value as computed right after an invalidation of its key. */
+  async storeAt(
+    key: string,
+    receipt: LogPosition,
+    plan: ValuePlan,
+    body: StoredEntry['body'],
+  ): Promise<boolean> {
+    const tags = this.#tagsOf(key, plan.listed)
+    const entry = this.#entry(key, receipt, { tags, ttl: plan.ttl, body })
+    // Of another epoch than this process knows: nobody could read it here.
+    if (entry === undefined || !this.cache.log.allows(entry)) return false
+    return this.cache.tiers.store(this.space.nameOf(key), entry)
+  }
+
+  /** A value is read, or there is none that can be. */
+  #count(value: unknown): boolean {
+    if (value === UNREADABLE) this.stats.misses++
+    else this.stats.hits++
+    return value !== UNREADABLE
+  }
+
+  #decode({ entry }: Cached): unknown {
+    const value = this.space.codec.decode(entry.body)
+    if (value === UNREADABLE) {
+      this.cache.trouble.report('decode', new Error('a stored value cannot be decoded'))
+    }
+    return value
+  }
+
+  #decodeOwn(cached: Cached, { subject }: ValuePlan): unknown {
+    const value = this.#decode(cached)
+    if (value !== UNREADABLE) return value
+    throw new InvalidArgumentError(`${subject}: the serializer cannot decode what it has encoded`)
+  }
+
+  #tagsOf(key: string, encoded: readonly string[]): string[] {
+    return [this.space.tagOf(key), ...this.space.tags, ...encoded]
+  }
+
+  #entry(
+    key: string,
+    { epoch, seq }: LogPosition,
+    { tags, ttl, body }: { tags: string[]; ttl: number; body: StoredEntry['body'] },
+  ): StoredEntry | undefined {
+    if (epoch === '' || bodyBytes(body) > this.cache.maxEntryBytes) return undefined
+    const now = this.cache.tiers.now()
+    const lifetimes = plainLifetimes(now, now + ttl * 1000)
+    return { ...NOWHERE, epoch, seq, tags, ...lifetimes, body, ...this.space.nameIn(key) }
+  }
 }
 
 /** A value has no status, no header section and, until stored, no position. */
 const NOWHERE = { epoch: '', seq: 0, status: 0, headers: [], removed: [], varies: undefined }
-
-function keyTag(key: string): string {
-  return encodeTag('key', key)
-}
-
-function storeKey(key: string): string {
-  if (typeof key !== 'string' || key === '' || !key.isWellFormed()) {
-    throw new InvalidArgumentError('a key must be a non-empty, well-formed string')
-  }
-  return key.length <= MAX_READABLE_KEY_LENGTH ? `d:${key}` : `d#${digest(key)}`
-}
-
-/** JSON never makes an empty text, so that is how undefined is kept. */
-function encodeValue(key: string, value: unknown): string {
-  if (value === undefined) return ''
-  let text: string | undefined
-  try {
-    text = JSON.stringify(value)
-  } catch (error) {
-    throw new InvalidArgumentError(`the value of '${key}' is not JSON: ${(error as Error).message}`)
-  }
-  if (text === undefined) throw new InvalidArgumentError(`the value of '${key}' is not JSON`)
-  return text
-}
-
-function decodeValue<T>(body: StoredEntry['body']): T | undefined {
-  return body === undefined || body.length === 0 ? undefined : (JSON.parse(body.toString()) as T)
-}

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { ClosedError } from '../errors.ts'
 import { EPOCH_LENGTH, type LogPosition } from '../stored-response.ts'
 import { LogTable } from './log-table.ts'
-import type { Fenced, Invalidation, InvalidationLog, LogState, Verdict } from './log.ts'
+import type { Fenced, Invalidation, InvalidationLog, LogState, Receipt, Verdict } from './log.ts'
 
 export function newEpoch(): string {
   return randomBytes(EPOCH_LENGTH / 2).toString('hex')
@@ -39,12 +39,14 @@ export class LocalLog implements InvalidationLog {
     return Promise.resolve(true)
   }
 
-  invalidate(invalidation: Invalidation): Promise<void> {
+  invalidate(invalidation: Invalidation): Promise<Receipt> {
     if (this.#closed) return Promise.reject(new ClosedError('an invalidation'))
+    const { tags } = invalidation
+    const before = this.#table.lastOf(tags === 'all' ? [] : tags)
     const seq = this.position.seq + 1
     this.position = { epoch: this.position.epoch, seq }
     this.#table.apply(invalidation, seq)
-    return Promise.resolve()
+    return Promise.resolve({ ...this.position, before })
   }
 
   state(): LogState {

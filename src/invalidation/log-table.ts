@@ -87,6 +87,11 @@ export class LogTable {
     return mode === 'soft' ? last : (this.#lastHard.get(tag) ?? last)
   }
 
+  /** The last position at which one of these, or everything, was invalidated. */
+  lastOf(tags: readonly string[]): number {
+    return tags.reduce((last, tag) => Math.max(last, this.#lastSeq.get(tag) ?? 0), this.floor)
+  }
+
   /** Forgets the oldest tenth; whatever they could have invalidated is below the new floor. */
   #compact(): void {
     const target = Math.floor(this.#maxTags * 0.9)

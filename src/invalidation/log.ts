@@ -20,6 +20,12 @@ export interface Invalidation {
   mode: InvalidationMode
 }
 
+/** Where an invalidation stands in the log: what is computed after it carries at least this position. */
+export interface Receipt extends LogPosition {
+  /** The last position before it at which one of its tags, or everything, was invalidated. */
+  readonly before: number
+}
+
 /** What a log knows of itself, for `stats()`. */
 export interface LogState {
   /** `''` until the log has been loaded. */
@@ -51,8 +57,12 @@ export interface InvalidationLog {
   verified(): boolean
   /** Catches up with Redis; false when it cannot be confirmed in time. Never rejects. */
   confirm(): Promise<boolean>
-  /** Resolved means done, everywhere; rejects with InvalidationPendingError in bounded time. */
-  invalidate(invalidation: Invalidation): Promise<void>
+  /**
+   * Resolved means done, everywhere, with the position after which all know of it: of epoch `''`
+   * when there is none, because everything was invalidated. Rejects with InvalidationPendingError in
+   * bounded time.
+   */
+  invalidate(invalidation: Invalidation): Promise<Receipt>
   state(): LogState
   start(): Promise<void>
   close(): Promise<void>

@@ -2,7 +2,7 @@ import type { Cluster, Redis } from 'ioredis'
 
 import type { RedisClient } from '../store/redis-guard.ts'
 
-/** Reconnect soon and for ever: a follower that gave up would never be verified again. */
+/** Reconnect soon and for ever: what gave up would never be of use again. */
 function retryDelay(times: number): number {
   return Math.min(50 * times, 1000)
 }
@@ -19,10 +19,10 @@ const UNSUITABLE: object = {
 }
 
 /**
- * A connection of our own with the settings of the given client: a blocking read must never stand
- * in the way of other commands. It connects only when told to.
+ * A connection of our own with the settings of the given client: a command that blocks must never
+ * stand in the way of others. It connects only when told to, and sends nothing a second time.
  */
-export function followerConnection(client: RedisClient): RedisClient {
+export function ownConnection(client: RedisClient): RedisClient {
   const own = { lazyConnect: true, enableOfflineQueue: true, enableAutoPipelining: false }
   const connection = client.isCluster
     ? (client as Cluster).duplicate([], {

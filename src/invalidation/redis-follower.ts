@@ -1,21 +1,13 @@
 import type { RedisClient } from '../store/redis-guard.ts'
-import { runScript } from '../redis-script.ts'
 import type { LogPosition } from '../stored-response.ts'
 import { newEpoch } from './local-log.ts'
 import { LogTable } from './log-table.ts'
-import { ensureConnected, followerConnection, within, withReason } from './redis-connection.ts'
+import { ensureConnected, ownConnection, within, withReason } from './redis-connection.ts'
 import { type LogRecord, parseRecords } from './redis-records.ts'
-import {
-  CONTROL_SCRIPTS,
-  CONTROL_SCRIPTS_REDIS_6,
-  CONTROL_TTL_SECONDS,
-  type ControlKeys,
-  type ControlScripts,
-  controlKeyList,
-} from './redis-scripts.ts'
+import { CONTROL_TTL_SECONDS, type ControlCalls, controlKeyList } from './redis-scripts.ts'
 
 export interface FollowerOptions {
-  keys: ControlKeys
+  calls: ControlCalls
   maxTags: number
   /** Called before each load; what it rejects with is why there is none. */
   inspect: ((connection: RedisClient) => Promise<void>) | undefined
@@ -33,6 +25,7 @@ const BLOCK_MS = 500
 const PATIENCE_MS = 1500
 const RETRY_MS = 250
 const REFRESH_TTL_MS = 60_000
+const MAX_LEFT = 16
 
 /**
  * Follows the log on its own connection and keeps the table. `verifiedAt` is the moment for which
@@ -42,7 +35,6 @@ export class RedisFollower {
   table: LogTable
   position: LogPosition = UNKNOWN
   verifiedAt: number = -Infinity
-  scripts: ControlScripts = CONTROL_SCRIPTS
   readonly #options: FollowerOptions
   readonly #connection: RedisClient
   /** Each looks whether its condition holds; with true it gives up. */
@@ -50,6 +42,8 @@ export class RedisFollower {
   #closed = false
   #reloadAsked = false
   #wentBack = false
+  /** Epochs that came to their end. One that is back was brought back by a failover. */
+  readonly #left: string[] = []
   #lastId = '0-0'
   /** The latest seq that Redis named, and when it was asked. */
   #target = { seq: -1, sentAt: -Infinity }
@@ -63,7 +57,7 @@ export class RedisFollower {
   constructor(client: RedisClient, options: FollowerOptions) {
     this.#options = options
     this.table = new LogTable(options.maxTags)
-    this.#connection = followerConnection(client)
+    this.#connection = ownConnection(client)
   }
 
   start(): void {
@@ -74,6 +68,20 @@ export class RedisFollower {
   askReload(): void {
     this.verifiedAt = -Infinity
     this.#reloadAsked = true
+  }
+
+  /** The epoch is gone: nothing that was computed so far may be used. */
+  forgetAll(): void {
+    this.#leaveEpoch()
+    this.position = UNKNOWN
+    this.table.version++
+    this.askReload()
+  }
+
+  #leaveEpoch(): void {
+    const { epoch } = this.position
+    if (epoch === '' || this.#left.push(epoch) <= MAX_LEFT) return
+    this.#left.shift()
   }
 
   /** Redis named `seq` in an answer to a question sent at `sentAt`: the lease to be earned. */
@@ -133,12 +141,16 @@ export class RedisFollower {
   async #load(): Promise<void> {
     this.#reloadAsked = false
     this.#wentBack = false
-    const { keys, maxTags } = this.#options
+    const {
+      calls: { keys },
+      maxTags,
+    } = this.#options
     await within(PATIENCE_MS, ensureConnected(this.#connection))
     await this.#options.inspect?.(this.#connection)
     const sentAt = performance.now()
     const [epoch, seq, lastId] = (await this.#open()) as [string, string, string]
-    if (epoch === this.position.epoch && Number(seq) < this.position.seq) {
+    const wentBack = epoch === this.position.epoch && Number(seq) < this.position.seq
+    if (wentBack || this.#left.includes(epoch)) {
       await this.#giveUp(epoch)
       throw new Error('the log lost its end in a failover; everything is invalid now')
     }
@@ -157,6 +169,7 @@ export class RedisFollower {
     table.raiseFloor(Number(floor))
     table.version = this.table.version + 1
     this.table = table
+    if (epoch !== this.position.epoch) this.#leaveEpoch()
     this.position = { epoch, seq: Number(seq) }
     this.#lastId = lastId
     this.#target = { seq: Number(seq), sentAt }
@@ -165,22 +178,8 @@ export class RedisFollower {
     this.#settle()
   }
 
-  async #open(): Promise<unknown> {
-    const open = (): Promise<unknown> =>
-      within(
-        PATIENCE_MS,
-        runScript(this.#connection, this.scripts.open, controlKeyList(this.#options.keys), [
-          newEpoch(),
-        ]),
-      )
-    try {
-      return await open()
-    } catch (error) {
-      // Before Redis 7 the first line of the script is a syntax error.
-      if (!/compiling script/i.test((error as Error).message)) throw error
-      this.scripts = CONTROL_SCRIPTS_REDIS_6
-      return open()
-    }
+  #open(): Promise<unknown> {
+    return within(PATIENCE_MS, this.#options.calls.run(this.#connection, 'open', [newEpoch()]))
   }
 
   /** ZSCAN returns every member that is there throughout; what changes meanwhile is in the log. */
@@ -190,7 +189,7 @@ export class RedisFollower {
     do {
       const [next, page] = await within(
         PATIENCE_MS,
-        this.#connection.zscan(this.#options.keys.tags, cursor, 'COUNT', 1000),
+        this.#connection.zscan(this.#options.calls.keys.tags, cursor, 'COUNT', 1000),
       )
       for (let index = 0; index + 1 < page.length; index += 2) {
         const tag = page[index]!
@@ -209,7 +208,7 @@ export class RedisFollower {
         BLOCK_MS + PATIENCE_MS,
         this.#connection.xread(
           ...(['COUNT', 1000, 'BLOCK', BLOCK_MS, 'STREAMS'] as const),
-          ...([this.#options.keys.log, this.#lastId] as const),
+          ...([this.#options.calls.keys.log, this.#lastId] as const),
         ),
       )
       const records = parseRecords(answer)
@@ -245,7 +244,7 @@ export class RedisFollower {
    * failover may have lost the end of the log. False when the table cannot be right.
    */
   async #check(): Promise<boolean> {
-    const { keys } = this.#options
+    const { keys } = this.#options.calls
     const behind = this.#checkedSeq > this.position.seq
     const sentAt = performance.now()
     const [epoch, seq] = await within(PATIENCE_MS, this.#connection.mget(keys.epoch, keys.seq))
@@ -264,13 +263,12 @@ export class RedisFollower {
 
   /** The clock went backwards: what was invalidated after its present position is unknown. */
   async #giveUp(epoch: string): Promise<void> {
-    const keys = controlKeyList(this.#options.keys)
-    await within(PATIENCE_MS, runScript(this.#connection, this.scripts.renew, keys, [epoch]))
+    await within(PATIENCE_MS, this.#options.calls.run(this.#connection, 'renew', [epoch]))
   }
 
   async #refreshTtl(now: number): Promise<void> {
     this.#ttlRefreshedAt = now
-    for (const key of controlKeyList(this.#options.keys)) {
+    for (const key of controlKeyList(this.#options.calls.keys)) {
       await within(PATIENCE_MS, this.#connection.expire(key, CONTROL_TTL_SECONDS))
     }
   }

@@ -1,12 +1,12 @@
 import { InvalidationPendingError, ClosedError } from '../errors.ts'
-import { runScript } from '../redis-script.ts'
 import { FAILED, type RedisClient, type RedisGuard } from '../store/redis-guard.ts'
 import type { LogPosition } from '../stored-response.ts'
-import { newEpoch } from './local-log.ts'
-import type { Fenced, Invalidation, InvalidationLog, LogState, Verdict } from './log.ts'
-import { PendingInvalidations } from './pending-invalidations.ts'
+import type { Fenced, Invalidation, InvalidationLog, LogState, Receipt, Verdict } from './log.ts'
+import { type Appended, RedisAppender } from './redis-appender.ts'
+import { RedisDelivery } from './redis-delivery.ts'
 import { RedisFollower } from './redis-follower.ts'
-import { type ControlKeys, controlKeyList, controlKeys } from './redis-scripts.ts'
+import { type Durability, Replicas } from './redis-replicas.ts'
+import { ControlCalls, type ControlKeys, controlKeys } from './redis-scripts.ts'
 
 export interface RedisLogOptions {
   namespace: string
@@ -14,19 +14,15 @@ export interface RedisLogOptions {
   deadlineMs: number
   /** Looks at the server before each load; rejects when it cannot be used. */
   inspect?: (connection: RedisClient) => Promise<void>
+  durability?: Durability | undefined
   onTrouble: (operation: string, error: Error) => void
 }
 
 /** How long the table may be trusted after the moment for which it was proven complete. */
 const LEASE_MS = 2000
-/** Records kept in the stream for processes that lag; who lags more loads the table again. */
-const MAX_RECORDS = 10_000
-/** A write waits for its invalidation, so it gets more time than a read that can go around. */
-const MIN_INVALIDATION_DEADLINE_MS = 1000
 const START_MS = 1000
-const RETRY_MS = 1000
-/** Tags per script call: Lua's stack limits what one record can hold. */
-const MAX_TAGS_PER_RECORD = 1000
+/** What is computed before a position is known. */
+const NOWHERE: LogPosition = { epoch: '', seq: 0 }
 
 /** The log shared by all processes of a namespace, kept in Redis. */
 export class RedisLog implements InvalidationLog {
@@ -34,25 +30,33 @@ export class RedisLog implements InvalidationLog {
   readonly #options: RedisLogOptions
   readonly #keys: ControlKeys
   readonly #follower: RedisFollower
-  readonly #pending = new PendingInvalidations()
+  readonly #replicas: Replicas | undefined
+  readonly #appender: RedisAppender
+  readonly #delivery: RedisDelivery
   /** Forgotten here, and not confirmed by Redis so far. */
   readonly #underWay = new Set<Invalidation>()
   #confirming: Promise<boolean> | undefined
-  #delivery: Promise<void> | undefined
-  #retry: NodeJS.Timeout | undefined
   #closed = false
 
   constructor(guard: RedisGuard, options: RedisLogOptions) {
     this.#guard = guard
     this.#options = options
     this.#keys = controlKeys(options.namespace)
+    const calls = new ControlCalls(this.#keys)
+    const { maxTags, deadlineMs, durability, onTrouble } = options
     this.#follower = new RedisFollower(guard.client, {
-      keys: this.#keys,
-      maxTags: options.maxTags,
+      calls,
+      maxTags,
       inspect: options.inspect,
       beforeTrust: () => this.#beforeTrust(),
-      onTrouble: options.onTrouble,
+      onTrouble,
     })
+    const key = this.#keys.seq
+    this.#replicas =
+      durability && new Replicas(guard.client, { ...durability, key, deadlineMs, onTrouble })
+    const replicas = this.#replicas
+    this.#appender = new RedisAppender(guard, { calls, maxTags, deadlineMs, replicas, onTrouble })
+    this.#delivery = new RedisDelivery(this.#appender, replicas)
   }
 
   get position(): LogPosition {
@@ -79,6 +83,7 @@ export class RedisLog implements InvalidationLog {
 
   async start(): Promise<void> {
     this.#follower.start()
+    this.#replicas?.start()
     await this.#follower.until(() => this.verified(), START_MS)
   }
 
@@ -113,18 +118,23 @@ export class RedisLog implements InvalidationLog {
     )
   }
 
-  async invalidate(invalidation: Invalidation): Promise<void> {
+  async invalidate(invalidation: Invalidation): Promise<Receipt> {
     if (this.#closed) throw new ClosedError('an invalidation')
     this.#forget(invalidation)
     this.#underWay.add(invalidation)
     try {
-      for (const part of partsOf(invalidation)) {
-        const outcome = await this.#append(part)
-        if (outcome === true) continue
-        this.#pending.add(invalidation)
-        this.#scheduleRetry()
-        throw new InvalidationPendingError(describe(invalidation), outcome)
+      const outcome = await this.#appender.append(invalidation)
+      if (outcome === 'everything') {
+        this.#follower.forgetAll()
+        return { ...NOWHERE, before: 0 }
       }
+      if ('why' in outcome) {
+        this.#delivery.add(invalidation, outcome.isWritten)
+        throw new InvalidationPendingError(describe(invalidation), outcome.why)
+      }
+      await this.#catchUp(invalidation, outcome)
+      const { epoch, seq, before } = outcome
+      return { epoch, seq, before }
     } finally {
       this.#underWay.delete(invalidation)
     }
@@ -136,75 +146,22 @@ export class RedisLog implements InvalidationLog {
     table.apply(invalidation, position.seq + 0.5)
   }
 
-  /** True when Redis has it and this process has caught up with it; otherwise what went wrong. */
-  async #append(part: Invalidation): Promise<true | string> {
-    const answer = await this.#send(part)
-    if (answer === FAILED) return this.#guard.lastError
-    const [epoch, seqText] = answer as [string, string]
-    const seq = Number(seqText)
+  async #catchUp(invalidation: Invalidation, { epoch, seq }: Appended): Promise<void> {
     const { table, position } = this.#follower
     if (epoch !== position.epoch) this.#follower.askReload()
-    else table.apply(part, seq)
+    else table.apply(invalidation, seq)
     // What is computed from now on should carry a position after this one, or it could not be kept.
     await this.#follower.until(
       () => this.position.epoch === epoch && this.position.seq >= seq,
       this.#options.deadlineMs,
-    )
-    return true
-  }
-
-  #send({ tags, mode }: Invalidation): Promise<unknown> {
-    return this.#guard.attempt(
-      'invalidate',
-      (client) =>
-        runScript(client, this.#follower.scripts.invalidate, controlKeyList(this.#keys), [
-          newEpoch(),
-          mode,
-          this.#options.maxTags,
-          MAX_RECORDS,
-          ...(tags === 'all' ? [] : tags),
-        ]),
-      Math.max(MIN_INVALIDATION_DEADLINE_MS, this.#options.deadlineMs),
     )
   }
 
   /** A table that was just loaded does not know what Redis has not been told yet. */
   async #beforeTrust(): Promise<void> {
     for (const invalidation of this.#underWay) this.#forget(invalidation)
-    await this.#deliverPending()
-  }
-
-  /** One delivery at a time; what comes meanwhile is for the next. */
-  #deliverPending(): Promise<void> {
-    for (const invalidation of this.#pending.all()) this.#forget(invalidation)
-    this.#delivery ??= this.#deliver().finally(() => {
-      this.#delivery = undefined
-      if (this.#pending.size > 0) this.#scheduleRetry()
-    })
-    return this.#delivery
-  }
-
-  async #deliver(): Promise<void> {
-    this.#pending.end(await this.#sendAll(this.#pending.begin()))
-  }
-
-  /** The outcome of a call that seemed to fail is unknown; to send it twice is harmless. */
-  async #sendAll(invalidations: readonly Invalidation[]): Promise<boolean> {
-    for (const invalidation of invalidations) {
-      for (const part of partsOf(invalidation)) {
-        if ((await this.#send(part)) === FAILED) return false
-      }
-    }
-    return true
-  }
-
-  #scheduleRetry(): void {
-    if (this.#retry !== undefined || this.#closed) return
-    this.#retry = setTimeout(() => {
-      this.#retry = undefined
-      void this.#deliverPending()
-    }, RETRY_MS)
-    this.#retry.unref()
+    for (const invalidation of this.#delivery.all()) this.#forget(invalidation)
+    if (this.#delivery.size > 0) await this.#delivery.deliver()
   }
 
   state(): LogState {
@@ -214,23 +171,16 @@ export class RedisLog implements InvalidationLog {
       tags: this.#follower.table.size,
       floor: this.#follower.table.floor,
       verified: this.verified(),
-      pendingInvalidations: this.#pending.size,
+      pendingInvalidations: this.#delivery.size,
       stalenessBoundMs: LEASE_MS,
     }
   }
 
   async close(): Promise<void> {
     this.#closed = true
-    clearTimeout(this.#retry)
+    this.#delivery.close()
+    this.#replicas?.close()
     await this.#follower.close()
-  }
-}
-
-function* partsOf(invalidation: Invalidation): Generator<Invalidation> {
-  const { tags, mode } = invalidation
-  if (tags === 'all') return yield invalidation
-  for (let at = 0; at < tags.length; at += MAX_TAGS_PER_RECORD) {
-    yield { tags: tags.slice(at, at + MAX_TAGS_PER_RECORD), mode }
   }
 }
 

@@ -1,4 +1,5 @@
-import { type RedisScript, redisScript } from '../redis-script.ts'
+import { type RedisScript, redisScript, runScript } from '../redis-script.ts'
+import type { RedisClient } from '../store/redis-guard.ts'
 import { EPOCH_LENGTH } from '../stored-response.ts'
 
 /** The control keys of one namespace; the hash tag keeps the five in one Cluster slot. */
@@ -75,7 +76,8 @@ return { epoch, seq, last[1] and last[1][1] or '0-0' }
 
 /**
  * Appends one invalidation. ARGV: random epoch, mode, most tags kept, most records kept, then the
- * tags; no tags means everything. O(tags), whatever the number of entries. Returns { epoch, seq }.
+ * tags; no tags means everything. O(tags), whatever the number of entries. Returns { epoch, seq, id
+ * of the record, the last seq before at which one of the tags, or everything, was invalidated }.
  *
  * Harmless when it is applied twice or late: it only ever makes more entries invalid.
  */
@@ -89,7 +91,9 @@ if #ARGV == 4 then
   record[#record + 1] = 'all'
   record[#record + 1] = '1'
 end
+local before = tonumber(floor)
 for i = 5, #ARGV do
+  before = math.max(before, tonumber(redis.call('ZSCORE', KEYS[4], ARGV[i]) or '0'))
   redis.call('ZADD', KEYS[4], 'GT', id, ARGV[i])
   record[#record + 1] = 't'
   record[#record + 1] = ARGV[i]
@@ -103,9 +107,9 @@ if over > 0 then
     redis.call('SET', KEYS[5], highest)
   end
 end
-redis.call('XADD', KEYS[3], 'MAXLEN', '~', ARGV[4], '*', unpack(record))
+local recordId = redis.call('XADD', KEYS[3], 'MAXLEN', '~', ARGV[4], '*', unpack(record))
 ${REFRESH}
-return { epoch, id }
+return { epoch, id, recordId, string.format('%.0f', before) }
 `
 
 /**
@@ -118,8 +122,12 @@ return 1
 `
 
 // Redis 7 refuses writes of a script when memory is full, unless the script says otherwise; an
-// invalidation must run then above all. Redis 6.2 does not know the line and does not need it.
+// invalidation must run then above all. To Redis 6.2 the line is a syntax error.
 const ALLOW_OOM = '#!lua flags=allow-oom\n'
+
+// Redis 6.2 refuses a script's first write when memory is full, and never a later one, nor a write
+// that needs no memory.
+const FIRST_WRITE = `redis.call('EXPIRE', KEYS[1], ${CONTROL_TTL_SECONDS})\n`
 
 export interface ControlScripts {
   open: RedisScript
@@ -134,7 +142,35 @@ export const CONTROL_SCRIPTS: ControlScripts = {
 }
 
 export const CONTROL_SCRIPTS_REDIS_6: ControlScripts = {
-  open: redisScript(OPEN),
-  invalidate: redisScript(INVALIDATE),
+  open: redisScript(FIRST_WRITE + OPEN),
+  invalidate: redisScript(FIRST_WRITE + INVALIDATE),
   renew: redisScript(RENEW),
+}
+
+/** Runs the scripts of one log, in the form that its server understands. */
+export class ControlCalls {
+  readonly keys: ControlKeys
+  #scripts = CONTROL_SCRIPTS
+
+  constructor(keys: ControlKeys) {
+    this.keys = keys
+  }
+
+  async run(
+    client: RedisClient,
+    name: keyof ControlScripts,
+    args: readonly (string | number)[],
+  ): Promise<unknown> {
+    const used = this.#scripts
+    const keys = controlKeyList(this.keys)
+    try {
+      return await runScript(client, used[name], keys, args)
+    } catch (error) {
+      // Before Redis 7 the first line of the script is a syntax error.
+      const isOther = used === CONTROL_SCRIPTS && /compiling script/i.test(String(error))
+      if (!isOther) throw error
+      this.#scripts = CONTROL_SCRIPTS_REDIS_6
+      return runScript(client, CONTROL_SCRIPTS_REDIS_6[name], keys, args)
+    }
+  }
 }

@@ -2,9 +2,18 @@ import { digest } from '../http/encoding.ts'
 
 /**
  * What an invalidation can name. In the log everything is a tag; a letter in front keeps the kinds
- * apart, so a user's tag can never be mistaken for a URL, a route or a key.
+ * apart, so a user's tag can never be mistaken for a URL, a route or a key. `space` is a namespace of
+ * the client, `inner` a key in one.
  */
-const KINDS = { tag: 't:', path: 'p:', url: 'u:', route: 'r:', key: 'k:' } as const
+const KINDS = {
+  tag: 't:',
+  path: 'p:',
+  url: 'u:',
+  route: 'r:',
+  key: 'k:',
+  space: 's:',
+  inner: 'n:',
+} as const
 
 /** Longer ones are replaced by their digest: the log and its table stay small. */
 const MAX_PLAIN_LENGTH = 64
@@ -19,6 +28,14 @@ export function encodeTag(kind: keyof typeof KINDS, value: string): string {
   return value.length <= MAX_PLAIN_LENGTH
     ? `${KINDS[kind]}=${value}`
     : `${KINDS[kind]}#${digest(value)}`
+}
+
+/** The user's tags among encoded ones; of those that are too long, `#` and the digest. */
+export function plainTags(encoded: readonly string[]): string[] {
+  const prefix = KINDS.tag
+  return encoded
+    .filter((tag) => tag.startsWith(prefix))
+    .map((tag) => tag.slice(prefix.length + (tag[prefix.length] === '=' ? 1 : 0)))
 }
 
 /** Why a value cannot be a tag; undefined when it can. */

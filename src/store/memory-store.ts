@@ -19,6 +19,7 @@ const TAG_BYTES = 40
 /** What an entry costs this process, in bytes: body, head and the objects around them. */
 export function entryBytes(key: string, entry: StoredEntry): number {
   let bytes = OVERHEAD_BYTES + key.length + heldBytes(entry.body)
+  if (entry.name !== undefined) bytes += heldBytes(entry.name)
   for (const tag of entry.tags) bytes += TAG_BYTES + tag.length
   for (const [name, value] of entry.headers)
     bytes += FIELD_BYTES + name.length + String(value).length
@@ -70,6 +71,16 @@ export class MemoryStore {
 
   delete(key: string): boolean {
     return this.#entries.delete(key)
+  }
+
+  /** Those of now. */
+  keys(): string[] {
+    return [...this.#entries.keys()]
+  }
+
+  /** What is under the key, without a mark of use. */
+  peek(key: string): Cached | undefined {
+    return this.#entries.peek(key)
   }
 
   clear(): void {

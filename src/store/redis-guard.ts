@@ -171,7 +171,8 @@ function isReachable(client: RedisClient): boolean {
   return client.status === 'ready' || client.status === 'wait'
 }
 
-function isReply(error: unknown): boolean {
+/** Whether the server has said so itself. */
+export function isReply(error: unknown): error is Error {
   return error instanceof Error && error.name === 'ReplyError'
 }
 

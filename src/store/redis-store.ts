@@ -1,5 +1,6 @@
 import { type RedisScript, redisScript, runScript } from '../redis-script.ts'
 import {
+  PRELUDE,
   type StoredEntry,
   checkFrame,
   encodeEntry,
@@ -23,6 +24,18 @@ end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1
 `)
+
+/**
+ * KEYS[1]: the entry. ARGV: the prelude of the frame to be replaced, a frame, ttl in milliseconds.
+ * Checksum, position and lengths are in the prelude: late or twice it replaces nothing else.
+ */
+const REPLACE: RedisScript = redisScript(`
+if redis.pcall('GETRANGE', KEYS[1], 0, ${PRELUDE - 1}) ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3])
+return 1
+`)
+
+const MAX_REPLACE_ATTEMPTS = 3
 
 /** The entry that was read last under a key, without its body. */
 interface Known {
@@ -84,6 +97,33 @@ export class RedisStore {
       runScript(client, SET_IF_NEWER, [name], [frame, ttl, entry.epoch, entry.seq]),
     )
     return answer !== FAILED
+  }
+
+  /**
+   * Puts what `change` makes of the stored entry in its place, unless something else has come there
+   * meanwhile: then that is looked at. Resolves with what is stored then; with undefined when there
+   * is nothing, `change` makes nothing of it, or Redis is no help. Never rejects.
+   */
+  async replace(
+    key: string,
+    now: () => number,
+    change: (entry: StoredEntry) => StoredEntry | undefined,
+  ): Promise<StoredEntry | undefined> {
+    const name = this.#prefix + key
+    for (let attempt = 0; attempt < MAX_REPLACE_ATTEMPTS; attempt++) {
+      const bytes = await this.#guard.attempt('get', (client) => client.getBuffer(name))
+      const entry = bytes === FAILED || bytes === null ? undefined : this.#decode(key, name, bytes)
+      const changed = entry && change(entry.entry)
+      if (changed === undefined || changed === entry!.entry) return changed
+      const ttl = Math.max(1, Math.ceil(changed.keepUntil - now()))
+      const prelude = (bytes as Buffer).subarray(0, PRELUDE)
+      const answer = await this.#guard.attempt('set', (client) =>
+        runScript(client, REPLACE, [name], [prelude, encodeEntry(name, changed), ttl]),
+      )
+      if (answer === FAILED) return undefined
+      if (answer === 1) return changed
+    }
+    return undefined
   }
 
   async delete(key: string): Promise<void> {

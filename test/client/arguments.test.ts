@@ -45,7 +45,7 @@ describe('the cache client refuses', () => {
     [
       'a value without an end',
       (c) => c.set('a', endless),
-      /the value of 'a' is not JSON: .*circular/,
+      /the value of 'a' is not JSON: value\.self is a cycle/,
     ],
     [
       'a factory that makes no JSON',

@@ -25,6 +25,7 @@ describe('stats()', () => {
       hitRate: 0,
       routes: {},
       values: { hits: 0, misses: 0, sets: 0 },
+      namespaces: {},
       memory: { entries: 0, bytes: 0 },
       redis: undefined,
       failures: {},

@@ -1,0 +1,87 @@
+import type { Redis } from 'ioredis'
+
+import { RedisUnavailableError } from '../errors.ts'
+import { peekEntry } from '../frame-head.ts'
+import type { StoredEntry } from '../stored-response.ts'
+import { FAILED, type RedisClient, type RedisGuard } from './redis-guard.ts'
+
+/** Keys that one SCAN looks at; the heads of those that match are read in one round trip. */
+const SCAN_COUNT = 250
+/** Most heads are shorter. */
+const HEAD_BYTES = 1024
+
+/** What stands for itself in a pattern of Redis. */
+export function globLiteral(text: string): string {
+  return text.replace(/[\\*?[\]]/g, '\\$&')
+}
+
+/**
+ * What is stored in Redis under names of a kind, read by SCAN from all masters: never all at once,
+ * and never in a way that other clients of Redis would notice.
+ */
+export class RedisListing {
+  readonly #guard: RedisGuard
+  readonly #prefix: string
+
+  constructor(guard: RedisGuard, namespace: string) {
+    this.#guard = guard
+    this.#prefix = `${namespace}#`
+  }
+
+  /**
+   * Batches of names and heads of entries, bodies left out. What is stored all the while is found at
+   * least once; what comes or goes meanwhile, perhaps.
+   *
+   * @param pattern What follows the prefix of the namespace, as a pattern of Redis.
+   */
+  async *find(pattern: string): AsyncGenerator<[name: string, entry: StoredEntry][]> {
+    const { client } = this.#guard
+    // SCAN is the one command to which ioredis adds no prefix.
+    const prefix = (client.options.keyPrefix ?? '') + this.#prefix
+    for (const node of mastersOf(client)) {
+      let cursor = '0'
+      do {
+        const [next, names] = await this.#ask(() =>
+          node.scan(cursor, 'MATCH', globLiteral(prefix) + pattern, 'COUNT', SCAN_COUNT),
+        )
+        cursor = next
+        yield await this.#heads(names.map((name) => name.slice(prefix.length)))
+      } while (cursor !== '0')
+    }
+  }
+
+  async #heads(names: readonly string[]): Promise<[string, StoredEntry][]> {
+    const heads = await Promise.all([...new Set(names)].map((name) => this.#head(name)))
+    return heads.filter((head) => head !== undefined)
+  }
+
+  async #head(name: string): Promise<[string, StoredEntry] | undefined> {
+    let head: StoredEntry | number | undefined = HEAD_BYTES
+    // One that is longer than it said a moment ago was replaced; the next list has it.
+    for (let attempt = 0; attempt < 2 && typeof head === 'number'; attempt++) {
+      const end: number = head - 1
+      head = peekEntry(
+        await this.#ask((client) =>
+          client.getrangeBuffer(this.#prefix + name, 0, end).catch(noneIfRefused),
+        ),
+      )
+    }
+    return typeof head === 'object' ? [name, head] : undefined
+  }
+
+  async #ask<T>(run: (client: RedisClient) => Promise<T>): Promise<T> {
+    const answer = await this.#guard.attempt('keys', run)
+    if (answer !== FAILED) return answer
+    throw new RedisUnavailableError('A list of keys', this.#guard.lastError)
+  }
+}
+
+/** Something that is no text stands under that name, and is none of ours. */
+function noneIfRefused(error: Error): Buffer {
+  if (error.name === 'ReplyError') return Buffer.alloc(0)
+  throw error
+}
+
+function mastersOf(client: RedisClient): Redis[] {
+  return 'nodes' in client ? client.nodes('master') : [client]
+}

@@ -1,0 +1,145 @@
+import { DURATION_HELP, type Duration, seconds } from './durations.ts'
+import { InvalidArgumentError } from './errors.ts'
+import { digest } from './http/encoding.ts'
+import { encodeTag } from './invalidation/tags.ts'
+import type { StoredEntry } from './stored-response.ts'
+import { type Codec, type Serializer, codecOf, jsonCodec } from './value-codec.ts'
+
+export interface NamespaceOptions {
+  /** Lifetime of values that are set without one; seconds when a number. @default that of the parent */
+  ttl?: Duration
+  /**
+   * How values are written and read. Change `version` with it: what was written by another is a miss
+   * at best. @default that of the parent; JSON at the top
+   */
+  serializer?: Serializer
+  /**
+   * A new one begins a new generation: values of the one before are not found any more, and go by
+   * their ttl. Letters, digits and `. _ -`. @default none
+   */
+  version?: string | number
+  /** Accept what JSON silently makes of a Date, a Map, NaN, undefined. @default that of the parent */
+  lossy?: boolean
+}
+
+const KNOWN_OPTIONS = ['ttl', 'serializer', 'version', 'lossy']
+const NAME = /^[\w.-]{1,64}$/
+const MAX_DEPTH = 8
+const MAX_READABLE_KEY_LENGTH = 200
+
+/**
+ * Where values live: the keys of one namespace of the client, the tags that all of its values carry,
+ * and how they are written. Signs that no name contains keep the parts of a stored name apart.
+ */
+export class ValueSpace {
+  /** Names and versions from the outermost on, as `users@2/drafts`; `''` for `app.cache` itself. */
+  readonly id: string
+  readonly ttl: number | undefined
+  readonly codec: Codec
+  readonly lossy: boolean
+  /** Encoded: this namespace, and those around it. */
+  readonly tags: readonly string[]
+  /** In front of the keys that can be read in a stored name, and of the digests of longer ones. */
+  readonly readablePrefix: string
+  readonly digestPrefix: string
+
+  private constructor(
+    id: string,
+    tags: readonly string[],
+    parts: Pick<ValueSpace, 'ttl' | 'codec' | 'lossy'>,
+  ) {
+    this.id = id
+    this.tags = tags
+    this.ttl = parts.ttl
+    this.codec = parts.codec
+    this.lossy = parts.lossy
+    const start = id === '' ? 'd' : `n:${id}`
+    this.readablePrefix = `${start}:`
+    this.digestPrefix = `${start}#`
+  }
+
+  static root(defaultTtl: Duration | undefined): ValueSpace {
+    return new ValueSpace('', [], { ttl: seconds(defaultTtl), codec: jsonCodec, lossy: false })
+  }
+
+  inner(name: string, options: NamespaceOptions = {}): ValueSpace {
+    const where = `namespace '${name}'`
+    checkNames(where, options, KNOWN_OPTIONS)
+    const { ttl, serializer, version, lossy } = options
+    checkPart(`the name of ${where}`, name)
+    if (version !== undefined) checkPart(`${where}: version`, String(version))
+    const part = version === undefined ? name : `${name}@${version}`
+    if (this.tags.length >= MAX_DEPTH) {
+      throw new InvalidArgumentError(`${where} is nested too deeply; ${MAX_DEPTH} is the most`)
+    }
+    const id = this.id === '' ? part : `${this.id}/${part}`
+    return new ValueSpace(id, [...this.tags, encodeTag('space', id)], {
+      ttl: ttl === undefined ? this.ttl : checkTtl(where, ttl),
+      codec: serializer === undefined ? this.codec : codecOf(checkSerializer(where, serializer)),
+      lossy: checkFlag(where, 'lossy', lossy) ?? this.lossy,
+    })
+  }
+
+  /** The name that a key is stored under. */
+  nameOf(key: string): string {
+    if (typeof key !== 'string' || key === '' || !key.isWellFormed()) {
+      throw new InvalidArgumentError('a key must be a non-empty, well-formed string')
+    }
+    return isReadable(key) ? this.readablePrefix + key : this.digestPrefix + digest(key)
+  }
+
+  /** The tag that every value under the key carries. */
+  tagOf(key: string): string {
+    return this.id === '' ? encodeTag('key', key) : encodeTag('inner', `${this.id}:${key}`)
+  }
+
+  /** What an entry has to carry so that `keyOf` can tell its key. */
+  nameIn(key: string): Pick<StoredEntry, 'name'> | undefined {
+    return isReadable(key) ? undefined : { name: key }
+  }
+
+  /** The key of what is stored under a name; undefined when it is none of this namespace. */
+  keyOf(stored: string, entry: StoredEntry): string | undefined {
+    if (stored.startsWith(this.readablePrefix)) return stored.slice(this.readablePrefix.length)
+    const { name } = entry
+    return name !== undefined && stored === this.digestPrefix + digest(name) ? name : undefined
+  }
+}
+
+function isReadable(key: string): boolean {
+  return key.length <= MAX_READABLE_KEY_LENGTH
+}
+
+/** Unknown names are mistakes, and would do nothing. */
+export function checkNames(where: string, options: object, known: readonly string[]): void {
+  for (const name of Object.keys(options)) {
+    if (known.includes(name)) continue
+    throw new InvalidArgumentError(
+      `${where}: '${name}' is not an option; known are ${known.join(', ')}`,
+    )
+  }
+}
+
+export function checkTtl(where: string, ttl: unknown, name = 'ttl'): number {
+  const length = seconds(ttl)
+  if (length !== undefined) return length
+  throw new InvalidArgumentError(`the ${name} of ${where} must be ${DURATION_HELP}`)
+}
+
+export function checkFlag(where: string, name: string, value: unknown): boolean | undefined {
+  if (value === undefined || typeof value === 'boolean') return value
+  throw new InvalidArgumentError(`${where}: ${name} must be true or false`)
+}
+
+function checkPart(what: string, part: unknown): void {
+  if (typeof part === 'string' && NAME.test(part)) return
+  throw new InvalidArgumentError(
+    `${what} must be 1 to 64 letters, digits and . _ -, got '${String(part)}'`,
+  )
+}
+
+function checkSerializer(where: string, serializer: unknown): Serializer {
+  const { encode, decode } = Object(serializer) as Record<string, unknown>
+  if (typeof encode === 'function' && typeof decode === 'function') return serializer as Serializer
+  throw new InvalidArgumentError(`${where}: serializer must be an object with encode and decode`)
+}
