@@ -137,8 +137,10 @@ async function unpackPackages(say) {
     for (const file of readdirSync(packages)) {
       await run('dpkg', ['-x', join(packages, file), join(work, 'root')])
     }
-    writeFileSync(join(work, 'redis-server'), LAUNCHER)
-    chmodSync(join(work, 'redis-server'), 0o755)
+    for (const name of ['redis-server', 'redis-cli']) {
+      writeFileSync(join(work, name), LAUNCHER)
+      chmodSync(join(work, name), 0o755)
+    }
     rmSync(packages, { recursive: true })
     rmSync(unpacked, { recursive: true, force: true })
     renameSync(work, unpacked)
@@ -154,7 +156,7 @@ for folder in "$root"/lib/*-linux-* "$root"/usr/lib/*-linux-*; do
   [ -d "$folder" ] && LD_LIBRARY_PATH="$folder\${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
 done
 export LD_LIBRARY_PATH
-exec "$root/usr/bin/redis-server" "$@"
+exec "$root/usr/bin/$(basename "$0")" "$@"
 `
 
 /**

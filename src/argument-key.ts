@@ -65,13 +65,13 @@ class ArgumentWriter {
 
   #writeObject(object: object): void {
     if (this.#ancestors.includes(object)) this.refuse('a cycle')
-    if (Object.getOwnPropertySymbols(object).length > 0) {
-      this.refuse('an object with a symbol as a key')
-    }
     this.#ancestors.push(object)
     if (Array.isArray(object)) this.#writeList(object)
     else if (isPlain(object)) this.#writeFields(object)
     else this.#writeBuiltIn(object)
+    if (Object.getOwnPropertySymbols(object).length > 0) {
+      this.refuse('an object with a symbol as a key')
+    }
     this.#ancestors.pop()
   }
 

@@ -8,7 +8,7 @@ import {
 } from './stored-response.ts'
 
 /** Far more than 256 tags, the longest key that is sensible and all fields take. */
-const MAX_HEAD_BYTES = 1024 * 1024
+export const MAX_HEAD_BYTES: number = 1024 * 1024
 
 /**
  * The entry without its body, from the beginning of a frame; or how many bytes that takes. Its

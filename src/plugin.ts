@@ -86,6 +86,7 @@ async function openGuard(
     deadlineMs: checked.deadlineMs,
     breaker: checked.breaker,
     onTrouble: (operation, error) => trouble.report(operation, withAdvice(error)),
+    onChange: (change) => trouble.change(change),
   })
 }
 
@@ -113,6 +114,7 @@ function buildTiers(
         deadlineMs: checked.deadlineMs,
         inspect: (connection) => fitness.inspect(connection),
         onTrouble: (operation, error) => trouble.report(operation, withAdvice(error)),
+        onChange: (change) => trouble.change(change),
       })
     : new LocalLog(MAX_TABLE_TAGS)
   const onDamaged = (): void =>

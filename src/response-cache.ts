@@ -56,6 +56,7 @@ export class ResponseCache {
     this.readQuery = parts.readQuery
     this.revalidator = parts.revalidator
     this.fleet = parts.fleet
+    this.tiers.redis?.acceptBodies(parts.maxEntryBytes)
   }
 
   get log(): InvalidationLog {
@@ -74,6 +75,7 @@ export class ResponseCache {
   }
 
   adopt(policy: Policy): void {
+    this.tiers.redis?.acceptBodies(policy.maxBytes)
     this.#filters.set(policy.filterId, policy.counts)
   }
 

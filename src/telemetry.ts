@@ -2,6 +2,8 @@ import { type Logger, stdSerializers } from 'pino'
 
 import type { CacheStatus, ForwardReason } from './http/cache-status.ts'
 import type { NotStoredReason } from './http/storability.ts'
+import type { LogChange } from './invalidation/redis-follower.ts'
+import type { BreakerChange } from './store/redis-guard.ts'
 
 /** What happened on one route; every request counts exactly once among hits, collapsed and forwards. */
 export interface RouteStats {
@@ -110,6 +112,26 @@ export function totalStats(routes: Iterable<RouteStats>): RouteStats {
 
 const LOG_INTERVAL_MS = 10_000
 
+/** What is going on between this process and Redis has changed. */
+export type Change = BreakerChange | LogChange
+
+const CHANGES: Record<Change, { message: string; ends?: Change; lasts?: boolean }> = {
+  'breaker-opened': {
+    message: 'Redis does not answer in time and is not asked until a probe succeeds',
+    lasts: true,
+  },
+  'breaker-closed': { message: 'Redis answers and is asked again', ends: 'breaker-opened' },
+  'log-lost': {
+    message:
+      'the log of invalidations is out of reach; without it nothing stored is trusted for long',
+    lasts: true,
+  },
+  'log-followed': { message: 'the log of invalidations is followed again', ends: 'log-lost' },
+  'epoch-changed': {
+    message: 'the log of invalidations began anew; everything stored so far is invalid',
+  },
+}
+
 /** Trouble that was not allowed to become an error: counted, reported, logged once per interval. */
 export class Trouble {
   /** Failed operations, by operation. */
@@ -117,6 +139,9 @@ export class Trouble {
   readonly #log: Logger
   readonly #onError: ((error: Error, context: { operation: string }) => void) | undefined
   readonly #logged = new Map<string, { at: number; since: number }>()
+  /** What was logged and is not over. */
+  readonly #lasting = new Set<Change>()
+  readonly #changedAt = new Map<Change, number>()
 
   constructor(
     log: Logger,
@@ -134,6 +159,24 @@ export class Trouble {
     } catch (thrown) {
       this.#log.error({ err: stdSerializers.err(thrown as Error) }, 'onError threw')
     }
+  }
+
+  /**
+   * One line when a state begins and one when it ends, however often either is said: not more than
+   * one pair per interval, and no end without a beginning.
+   */
+  change(change: Change): void {
+    const { message, ends, lasts } = CHANGES[change]
+    if (ends !== undefined) {
+      if (this.#lasting.delete(ends)) this.#log.info({ change }, message)
+      return
+    }
+    const now = performance.now()
+    if (this.#lasting.has(change)) return
+    if (now - (this.#changedAt.get(change) ?? -Infinity) < LOG_INTERVAL_MS) return
+    this.#changedAt.set(change, now)
+    if (lasts) this.#lasting.add(change)
+    this.#log.warn({ change }, message)
   }
 
   /** Something the operator should know that is no failure. */

@@ -1,5 +1,7 @@
 import type { Outcome } from './collapser.ts'
 import { InvalidArgumentError } from './errors.ts'
+import type { Turn } from './fleet-flight.ts'
+import type { FleetLease } from './fleet-lease.ts'
 import type { Receipt } from './invalidation/log.ts'
 import type { ResponseCache } from './response-cache.ts'
 import type { ValueCounters, ValueStats } from './stats.ts'
@@ -107,6 +109,7 @@ export class ValueCache {
   async getOrSet<T>(key: string, factory: () => unknown, plan: ValuePlan): Promise<T> {
     const name = this.space.nameOf(key)
     const { collapser, tiers } = this.cache
+    const calledAt = performance.now()
     const flight = collapser.join(name, tiers.now(), MAX_WAIT_MS)
     if (flight !== undefined) {
       const cached = await collapser.wait(flight, MAX_WAIT_MS)
@@ -119,24 +122,45 @@ export class ValueCache {
     }
     const own = collapser.lead(name, tiers.now(), MAX_WAIT_MS)
     let outcome: Outcome = 'overtaken'
+    let lease: FleetLease | undefined
     try {
-      const cached = await this.find(name)
-      const value = cached === undefined ? UNREADABLE : this.#decode(cached)
+      const isForAll = own !== undefined && plan.fleet
+      const turn = await this.#findOrContest(name, isForAll ? calledAt : undefined)
+      lease = turn.lease
+      const value = turn.found === undefined ? UNREADABLE : this.#decode(turn.found)
       if (this.#count(value)) {
-        outcome = cached!
+        outcome = turn.found!
         return value as T
       }
-      outcome = await this.#compute(key, factory, plan)
+      const { made, stored } = await this.#compute(key, factory, plan)
+      outcome = made
+      void lease?.settle('over', stored)
       return this.#decodeOwn(outcome, plan) as T
     } catch (error) {
       if (own !== undefined) own.failure = { error }
       throw error
     } finally {
+      // Where it has not been settled there is nothing that others could find.
+      void lease?.settle('failed')
       if (own !== undefined) collapser.settle(name, own, outcome, tiers.now())
     }
   }
 
-  async #compute(key: string, factory: () => unknown, plan: ValuePlan): Promise<Cached> {
+  /** What is stored, by another process meanwhile; or the right to make it for all processes. */
+  async #findOrContest(
+    name: string,
+    calledAt: number | undefined,
+  ): Promise<Turn<Cached> | { found?: Cached; lease?: undefined }> {
+    const found = await this.find(name)
+    if (found !== undefined) return { found }
+    const { fleet, log } = this.cache
+    if (calledAt === undefined || fleet === undefined || !log.verified()) return {}
+    const contest = { key: name, find: () => this.find(name), holdMs: MAX_WAIT_MS }
+    const turn = await fleet.contest(contest, MAX_WAIT_MS - (performance.now() - calledAt))
+    return typeof turn === 'object' ? turn : {}
+  }
+
+  async #compute(key: string, factory: () => unknown, plan: ValuePlan): Promise<Made> {
     const { tiers, log } = this.cache
     const fence = log.position
     const name = this.space.nameOf(key)
@@ -145,8 +169,9 @@ export class ValueCache {
     const tags = this.#tagsOf(key, tagsFor(plan, value))
     const entry = this.#entry(key, fence, { tags, ttl: plan.ttl, body })
     const current = entry ?? { ...NOWHERE, ...plainLifetimes(0, 0), tags: [], body }
-    if (entry !== undefined && log.allows(entry)) void tiers.store(name, entry)
-    return new Cached(current, 'handler')
+    const made = new Cached(current, 'handler')
+    if (entry === undefined) return { made, stored: NOT_STORED }
+    return { made, stored: log.allows(entry) ? tiers.store(name, entry) : undefined }
   }
 
   async #run(
@@ -235,6 +260,14 @@ export class ValueCache {
     return { ...NOWHERE, epoch, seq, tags, ...lifetimes, body, ...this.space.nameIn(key) }
   }
 }
+
+interface Made {
+  readonly made: Cached
+  /** Whether Redis has it; undefined where an invalidation came between. */
+  readonly stored: Promise<boolean> | undefined
+}
+
+const NOT_STORED = Promise.resolve(false)
 
 /** A value has no status, no header section and, until stored, no position. */
 const NOWHERE = { epoch: '', seq: 0, status: 0, headers: [], removed: [], varies: undefined }

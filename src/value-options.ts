@@ -28,6 +28,11 @@ export interface GetOrSetOptions<T> extends MadeOptions<T> {
    * @default errors are not kept
    */
   errorTtl?: Duration
+  /**
+   * With `fleet`, callers in all processes share one run of the factory, not only those in this one.
+   * @default { fleet: false }
+   */
+  coalesce?: { fleet?: boolean }
 }
 
 /** Options, checked once. */
@@ -37,6 +42,8 @@ export interface ValuePlan {
   readonly lossy: boolean
   /** Seconds. */
   readonly errorTtl: number | undefined
+  /** Whether other processes are waited for as well. */
+  readonly fleet: boolean
   /** Encoded tags of the options; those made of a value are known only with it. */
   readonly listed: readonly string[]
   readonly tagsOf: ((value: never) => readonly string[]) | undefined
@@ -45,7 +52,7 @@ export interface ValuePlan {
 }
 
 const VALUE_OPTIONS = ['ttl', 'tags', 'lossy']
-const MADE_OPTIONS = [...VALUE_OPTIONS, 'errorTtl']
+const MADE_OPTIONS = [...VALUE_OPTIONS, 'errorTtl', 'coalesce']
 
 /** @param name What the options are for: a key, or the name of a wrapped function. */
 export function planValue(space: ValueSpace, name: string, options: ValueOptions = {}): ValuePlan {
@@ -70,9 +77,22 @@ function plan(space: ValueSpace, subject: string, options: GetOrSetOptions<never
     ttl: checkTtl(subject, options.ttl ?? space.ttl),
     lossy: checkFlag(subject, 'lossy', options.lossy) ?? space.lossy,
     errorTtl: errorTtl === undefined ? undefined : checkTtl(subject, errorTtl, 'errorTtl'),
+    fleet: checkFleet(subject, options.coalesce),
     listed: isMade ? [] : encodeTags(subject, tags),
     tagsOf: isMade ? tags : undefined,
   }
+}
+
+function checkFleet(subject: string, coalesce: unknown): boolean {
+  if (coalesce === undefined) return false
+  if (coalesce === null || typeof coalesce !== 'object') {
+    throw new InvalidArgumentError(
+      `coalesce of ${subject} must be an object such as { fleet: true }`,
+    )
+  }
+  checkNames(`coalesce of ${subject}`, coalesce, ['fleet'])
+  const { fleet } = coalesce as { fleet?: unknown }
+  return checkFlag(subject, 'coalesce.fleet', fleet) ?? false
 }
 
 /** All tags of the options for one value. */

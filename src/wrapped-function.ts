@@ -26,7 +26,7 @@ export interface WrappedFunction<Args extends unknown[], Result> {
   keyOf(...args: Args): string
 }
 
-const WRAP_OPTIONS = ['ttl', 'tags', 'lossy', 'errorTtl', 'key']
+const WRAP_OPTIONS = ['ttl', 'tags', 'lossy', 'errorTtl', 'coalesce', 'key']
 
 /** What is in front of `(` in a key is the name, so that no two names share one. */
 const NAME_HELP = "must be a non-empty, well-formed string without '('"

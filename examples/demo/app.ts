@@ -7,15 +7,16 @@ import { cityReads } from './cities/read-routes.ts'
 import { cityWrites } from './cities/write-routes.ts'
 import { countryRoutes } from './countries/routes.ts'
 import { registerDocs } from './docs.ts'
+import { type RedisSettings, redisFor } from './redis.ts'
 import { serviceRoutes } from './service/routes.ts'
 
 export interface AppOptions {
   pool: PoolConfig
-  redisUrl: string | undefined
+  redis: RedisSettings | undefined
   logLevel: string
 }
 
-export async function buildApp({ pool, redisUrl, logLevel }: AppOptions): Promise<FastifyInstance> {
+export async function buildApp({ pool, redis, logLevel }: AppOptions): Promise<FastifyInstance> {
   const app = Fastify({
     logger: { level: logLevel },
     // Fastify's default removes unknown fields silently; here they are the error that they are.
@@ -27,7 +28,7 @@ export async function buildApp({ pool, redisUrl, logLevel }: AppOptions): Promis
   await app.register(responseCache, {
     namespace: 'demo',
     defaults: { ttl: '1m' },
-    ...(redisUrl === undefined ? {} : { redis: redisUrl }),
+    ...(redis && { redis: redisFor(redis, app) }),
   })
   await registerDocs(app)
   await app.register(cityReads)

@@ -2,10 +2,11 @@
 import { announcement } from './announce.ts'
 import { buildApp } from './app.ts'
 import { type Loaded, loadOnce } from './database/load.ts'
-import { openDatabase, withoutPassword } from './database/open.ts'
+import { openDatabase } from './database/open.ts'
 import { progressOn } from './database/progress.ts'
 import { type Lifetime, beginLifetime } from './lifetime.ts'
 import { closeServer, listenFrom } from './listen.ts'
+import { nameOf } from './redis.ts'
 import { type Settings, readSettings } from './settings.ts'
 
 const MEMORY_ONLY = 'memory (REDIS_URL=redis://localhost:6379 shares it between processes)'
@@ -33,9 +34,9 @@ async function start(settings: Settings, { owns, end, isEnding }: Lifetime): Pro
   if (isEnding()) return
 
   const port = await listenFrom(app, settings.host, settings.port)
-  const { host, redisUrl } = settings
+  const { host, redis } = settings
   const notes = [...database.notes]
-  if (redisUrl !== undefined && !app.cache.stats().log.verified) notes.unshift(REDIS_IS_AWAY)
+  if (redis !== undefined && !app.cache.stats().log.verified) notes.unshift(REDIS_IS_AWAY)
   if (settings.port !== 0 && port !== settings.port) {
     notes.unshift(`Port ${settings.port} is taken, so this is ${port}. PORT chooses another.`)
   }
@@ -43,8 +44,7 @@ async function start(settings: Settings, { owns, end, isEnding }: Lifetime): Pro
     announcement(
       {
         url: urlOf(host, port),
-        cache:
-          redisUrl === undefined ? MEMORY_ONLY : `memory and Redis, ${withoutPassword(redisUrl)}`,
+        cache: redis === undefined ? MEMORY_ONLY : `memory and Redis, ${nameOf(redis)}`,
         database: database.description,
         data: describe(loaded),
         notes,

@@ -1,5 +1,7 @@
 import { resolve } from 'node:path'
 
+import { type RedisSettings, readRedisSettings } from './redis.ts'
+
 /** Everything the demo takes from its environment. */
 export interface Settings {
   host: string
@@ -9,7 +11,7 @@ export interface Settings {
   /** Where PGlite keeps its files. */
   dataFolder: string
   /** Left out: the cache lives in this process's memory only. */
-  redisUrl: string | undefined
+  redis: RedisSettings | undefined
   logLevel: string
 }
 
@@ -22,7 +24,7 @@ export function readSettings(env: NodeJS.ProcessEnv): Settings {
     port: readPort(env),
     databaseUrl: text(env, 'DATABASE_URL'),
     dataFolder: resolve(text(env, 'DEMO_DATA_DIR') ?? '.cache/demo-db'),
-    redisUrl: text(env, 'REDIS_URL'),
+    redis: readRedisSettings((name) => text(env, name)),
     logLevel: readLogLevel(env),
   }
 }

@@ -56,6 +56,7 @@ export class LocalLog implements InvalidationLog {
       tags: this.#table.size,
       floor: this.#table.floor,
       verified: true,
+      sinceVerifiedMs: 0,
       pendingInvalidations: 0,
       stalenessBoundMs: 0,
     }

@@ -35,6 +35,11 @@ export interface LogState {
   floor: number
   /** The table is loaded and its lease has not run out. */
   verified: boolean
+  /**
+   * Milliseconds since the moment for which the table is known to be complete; undefined while it is
+   * being loaded, 0 without Redis.
+   */
+  sinceVerifiedMs: number | undefined
   pendingInvalidations: number
   /** Milliseconds; 0 when every answer is decided by this process alone. */
   stalenessBoundMs: number

@@ -77,3 +77,31 @@ export function within<T>(milliseconds: number, command: Promise<T>): Promise<T>
     command.then(resolve, reject).finally(() => clearTimeout(timer))
   })
 }
+
+/** The first time soon: most often the connection was cut and nothing else is wrong. */
+const [FIRST_RETRY_MS, MAX_RETRY_MS] = [50, 250]
+
+/** The time between two attempts, longer with every one that fails. */
+export class Retry {
+  #failures = 0
+  #wake: (() => void) | undefined
+
+  succeeded(): void {
+    this.#failures = 0
+  }
+
+  pause(): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, Math.min(FIRST_RETRY_MS * ++this.#failures, MAX_RETRY_MS))
+      this.#wake = () => {
+        clearTimeout(timer)
+        resolve()
+      }
+    })
+  }
+
+  /** Ends a pause. */
+  wake(): void {
+    this.#wake?.()
+  }
+}

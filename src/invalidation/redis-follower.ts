@@ -2,9 +2,10 @@ import type { RedisClient } from '../store/redis-guard.ts'
 import type { LogPosition } from '../stored-response.ts'
 import { newEpoch } from './local-log.ts'
 import { LogTable } from './log-table.ts'
-import { ensureConnected, ownConnection, within, withReason } from './redis-connection.ts'
+import { Retry, ensureConnected, ownConnection, within, withReason } from './redis-connection.ts'
 import { type LogRecord, parseRecords } from './redis-records.ts'
 import { CONTROL_TTL_SECONDS, type ControlCalls, controlKeyList } from './redis-scripts.ts'
+import { readTags } from './redis-snapshot.ts'
 
 export interface FollowerOptions {
   calls: ControlCalls
@@ -14,7 +15,11 @@ export interface FollowerOptions {
   /** Called after each load, before the table is trusted again. */
   beforeTrust: () => Promise<void>
   onTrouble: (operation: string, error: Error) => void
+  /** May say again what has been said. */
+  onChange?: ((change: LogChange) => void) | undefined
 }
+
+export type LogChange = 'log-lost' | 'log-followed' | 'epoch-changed'
 
 /** Before the first load nothing can be compared with what others have. */
 const UNKNOWN: LogPosition = { epoch: '', seq: 0 }
@@ -23,7 +28,6 @@ const UNKNOWN: LogPosition = { epoch: '', seq: 0 }
 const BLOCK_MS = 500
 /** On top of what a command may take by itself. */
 const PATIENCE_MS = 1500
-const RETRY_MS = 250
 const REFRESH_TTL_MS = 60_000
 const MAX_LEFT = 16
 
@@ -35,6 +39,8 @@ export class RedisFollower {
   table: LogTable
   position: LogPosition = UNKNOWN
   verifiedAt: number = -Infinity
+  /** The position is one of the log that is there now: no connection was lost since it was read. */
+  inStep = false
   readonly #options: FollowerOptions
   readonly #connection: RedisClient
   /** Each looks whether its condition holds; with true it gives up. */
@@ -51,8 +57,8 @@ export class RedisFollower {
   #checkedSeq = -1
   #ttlRefreshedAt = 0
   #running: Promise<void> | undefined
-  #wake: (() => void) | undefined
   #end: (() => void) | undefined
+  readonly #retry = new Retry()
 
   constructor(client: RedisClient, options: FollowerOptions) {
     this.#options = options
@@ -111,7 +117,7 @@ export class RedisFollower {
   async close(): Promise<void> {
     this.#closed = true
     this.verifiedAt = -Infinity
-    this.#wake?.()
+    this.#retry.wake()
     for (const check of this.#waiters) check(true)
     this.#connection.disconnect()
     this.#end?.()
@@ -130,10 +136,12 @@ export class RedisFollower {
         })
       } catch (error) {
         if (this.#closed) return
+        this.inStep = false
         this.#options.onTrouble('follow', withReason(this.#connection, error as Error))
+        this.#options.onChange?.('log-lost')
         // A frozen server keeps the socket open; only a new connection can tell.
         if (this.#connection.status === 'ready') this.#connection.disconnect(true)
-        await this.#pause()
+        await this.#retry.pause()
       }
     }
   }
@@ -149,12 +157,12 @@ export class RedisFollower {
     await this.#options.inspect?.(this.#connection)
     const sentAt = performance.now()
     const [epoch, seq, lastId] = (await this.#open()) as [string, string, string]
-    const wentBack = epoch === this.position.epoch && Number(seq) < this.position.seq
-    if (wentBack || this.#left.includes(epoch)) {
+    const isForked = epoch === this.position.epoch && (await this.#isForked(Number(seq)))
+    if (isForked || this.#left.includes(epoch)) {
       await this.#giveUp(epoch)
       throw new Error('the log lost its end in a failover; everything is invalid now')
     }
-    const tags = await this.#scanTags()
+    const tags = await readTags(this.#connection, keys.tags, PATIENCE_MS)
     const [currentEpoch, floor] = await within(
       PATIENCE_MS,
       this.#connection.mget(keys.epoch, keys.floor),
@@ -169,12 +177,18 @@ export class RedisFollower {
     table.raiseFloor(Number(floor))
     table.version = this.table.version + 1
     this.table = table
-    if (epoch !== this.position.epoch) this.#leaveEpoch()
+    if (epoch !== this.position.epoch) {
+      if (this.position !== UNKNOWN) this.#options.onChange?.('epoch-changed')
+      this.#leaveEpoch()
+    }
     this.position = { epoch, seq: Number(seq) }
     this.#lastId = lastId
     this.#target = { seq: Number(seq), sentAt }
     this.#checkedSeq = -1
     await this.#options.beforeTrust()
+    this.inStep = true
+    this.#retry.succeeded()
+    this.#options.onChange?.('log-followed')
     this.#settle()
   }
 
@@ -182,22 +196,19 @@ export class RedisFollower {
     return within(PATIENCE_MS, this.#options.calls.run(this.#connection, 'open', [newEpoch()]))
   }
 
-  /** ZSCAN returns every member that is there throughout; what changes meanwhile is in the log. */
-  async #scanTags(): Promise<[tag: string, seq: number][]> {
-    const tags: [string, number][] = []
-    let cursor = '0'
-    do {
-      const [next, page] = await within(
-        PATIENCE_MS,
-        this.#connection.zscan(this.#options.calls.keys.tags, cursor, 'COUNT', 1000),
-      )
-      for (let index = 0; index + 1 < page.length; index += 2) {
-        const tag = page[index]!
-        if (tag !== '') tags.push([tag, Number(page[index + 1])])
-      }
-      cursor = next
-    } while (cursor !== '0')
-    return tags.sort((a, b) => a[1] - b[1])
+  /**
+   * Whether the log is not the one that was followed here so far: its clock went backwards, or has
+   * caught up since a failover lost the end, and then the last record known here is none of its own.
+   */
+  async #isForked(seq: number): Promise<boolean> {
+    if (seq < this.position.seq) return true
+    if (this.#lastId === '0-0') return false
+    const answer = await within(
+      PATIENCE_MS,
+      this.#connection.xrevrange(this.#options.calls.keys.log, this.#lastId, '-', 'COUNT', 1),
+    )
+    // None so old: trimmed, which takes the oldest first.
+    return answer.length > 0 && answer[0]![0] !== this.#lastId
   }
 
   /** Returns when the table has to be loaded again. */
@@ -278,15 +289,5 @@ export class RedisFollower {
       if (this.#target.sentAt > this.verifiedAt) this.verifiedAt = this.#target.sentAt
     }
     for (const check of this.#waiters) check()
-  }
-
-  #pause(): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = setTimeout(resolve, RETRY_MS)
-      this.#wake = () => {
-        clearTimeout(timer)
-        resolve()
-      }
-    })
   }
 }

@@ -4,7 +4,7 @@ import type { LogPosition } from '../stored-response.ts'
 import type { Fenced, Invalidation, InvalidationLog, LogState, Receipt, Verdict } from './log.ts'
 import { type Appended, RedisAppender } from './redis-appender.ts'
 import { RedisDelivery } from './redis-delivery.ts'
-import { RedisFollower } from './redis-follower.ts'
+import { type LogChange, RedisFollower } from './redis-follower.ts'
 import { type Durability, Replicas } from './redis-replicas.ts'
 import { ControlCalls, type ControlKeys, controlKeys } from './redis-scripts.ts'
 
@@ -16,6 +16,7 @@ export interface RedisLogOptions {
   inspect?: (connection: RedisClient) => Promise<void>
   durability?: Durability | undefined
   onTrouble: (operation: string, error: Error) => void
+  onChange?: (change: LogChange) => void
 }
 
 /** How long the table may be trusted after the moment for which it was proven complete. */
@@ -50,6 +51,7 @@ export class RedisLog implements InvalidationLog {
       inspect: options.inspect,
       beforeTrust: () => this.#beforeTrust(),
       onTrouble,
+      onChange: options.onChange,
     })
     const key = this.#keys.seq
     this.#replicas =
@@ -113,9 +115,15 @@ export class RedisLog implements InvalidationLog {
     const target = Number(seq)
     this.#follower.expect(target, sentAt)
     return this.#follower.until(
-      () => this.position.epoch === epoch && this.position.seq >= target && this.verified(),
+      () => this.#hasReached(epoch, target) && this.verified(),
       this.#options.deadlineMs,
     )
+  }
+
+  /** Two logs that a failover made of one have the same numbers, so those alone are not enough. */
+  #hasReached(epoch: string | null, seq: number): boolean {
+    const { position, inStep } = this.#follower
+    return inStep && position.epoch === epoch && position.seq >= seq
   }
 
   async invalidate(invalidation: Invalidation): Promise<Receipt> {
@@ -165,6 +173,7 @@ export class RedisLog implements InvalidationLog {
   }
 
   state(): LogState {
+    const sinceVerifiedMs = performance.now() - this.#follower.verifiedAt
     return {
       epoch: this.position.epoch,
       seq: this.position.seq,
@@ -172,6 +181,7 @@ export class RedisLog implements InvalidationLog {
       floor: this.#follower.table.floor,
       verified: this.verified(),
       pendingInvalidations: this.#delivery.size,
+      sinceVerifiedMs: Number.isFinite(sinceVerifiedMs) ? sinceVerifiedMs : undefined,
       stalenessBoundMs: LEASE_MS,
     }
   }

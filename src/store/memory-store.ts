@@ -1,7 +1,7 @@
-import { LRUCache } from 'lru-cache'
-
 import type { StoredEntry } from '../stored-response.ts'
 import { Cached } from './cached.ts'
+import { Kept, Line } from './memory-line.ts'
+import { RecentKeys } from './recent-keys.ts'
 
 export interface MemoryOptions {
   maxBytes: number
@@ -32,15 +32,45 @@ function heldBytes(body: StoredEntry['body']): number {
   return Buffer.byteLength(body) === body.length ? body.length : 2 * body.length
 }
 
-/** The tier in this process: least recently used, bounded by bytes. */
+/** Uses beyond this many count no more: what was hot once would not be forgotten in time. */
+const MAX_USES = 7
+/** How many of the main line may be stronger than an entry that wants to join it. */
+const PROBES = 4
+/** Once in so many comparisons one that was stronger counts as asked for once less. */
+const AGE_EACH = 4
+/** Of the whole: what every entry passes through first. */
+const YOUNG_SHARE = 1 / 8
+
+/**
+ * The tier in this process, bounded by bytes. While there is room everything stays. In a full store
+ * an entry is young first: in a line of its own, where a flood of URLs that are asked for once only
+ * drives out itself. What was asked for again there, or not long before, joins the main line in the
+ * place of something that was asked for less. So whoever wants to drive out what is in use has to ask
+ * as often as its users do.
+ */
 export class MemoryStore {
-  readonly #entries: LRUCache<string, Cached>
+  readonly #entries = new Map<string, Kept>()
+  readonly #young = new Line()
+  readonly #main = new Line()
+  readonly #maxBytes: number
+  readonly #maxYoungBytes: number
   /** A larger entry is not kept. */
   readonly maxEntryBytes: number
+  /** Made when something is let go for the first time. */
+  #recent: RecentKeys | undefined
+  #contests = 0
+  #isUseless: (cached: Cached) => boolean = () => false
 
-  constructor(options: MemoryOptions) {
-    this.maxEntryBytes = options.maxEntryBytes
-    this.#entries = new LRUCache({ maxSize: options.maxBytes, maxEntrySize: options.maxEntryBytes })
+  constructor({ maxBytes, maxEntryBytes }: MemoryOptions) {
+    this.maxEntryBytes = maxEntryBytes
+    this.#maxBytes = maxBytes
+    // The newest entry is always kept: what was said to be stored is there.
+    this.#maxYoungBytes = Math.max(maxBytes * YOUNG_SHARE, Math.min(maxEntryBytes, maxBytes / 2))
+  }
+
+  /** What may not be used for anything any more goes first, however often it was asked for. */
+  dropFirst(isUseless: (cached: Cached) => boolean): void {
+    this.#isUseless = isUseless
   }
 
   get size(): number {
@@ -48,29 +78,41 @@ export class MemoryStore {
   }
 
   get bytes(): number {
-    return this.#entries.calculatedSize
+    return this.#young.bytes + this.#main.bytes
   }
 
   get(key: string): Cached | undefined {
-    return this.#entries.get(key)
+    const kept = this.#entries.get(key)
+    if (kept === undefined) return undefined
+    if (kept.uses < MAX_USES) kept.uses++
+    return kept.cached
   }
 
   /** Keeps the entry unless a newer one is there; returns what is kept, if anything. */
   set(key: string, entry: StoredEntry, size: number = entryBytes(key, entry)): Cached | undefined {
-    const known = this.#entries.peek(key)
-    if (known && known.entry.epoch === entry.epoch && known.entry.seq > entry.seq) return known
+    const known = this.#entries.get(key)
+    if (known && isNewer(known.cached.entry, entry)) return known.cached
     if (size > this.maxEntryBytes) {
-      this.#entries.delete(key)
+      this.delete(key)
       return undefined
     }
     const body = ownCopy(entry.body)
     const cached = new Cached(body === entry.body ? entry : { ...entry, body }, 'memory')
-    this.#entries.set(key, cached, { size })
+    const kept = known ?? this.#add(key, cached, size)
+    if (known !== undefined) {
+      known.cached = cached
+      known.line!.resize(known, size)
+      if (known.line === this.#young) this.#young.again(known)
+    }
+    this.#makeRoom(kept)
     return cached
   }
 
   delete(key: string): boolean {
-    return this.#entries.delete(key)
+    const kept = this.#entries.get(key)
+    if (kept === undefined) return false
+    this.#remove(kept)
+    return true
   }
 
   /** Those of now. */
@@ -80,12 +122,78 @@ export class MemoryStore {
 
   /** What is under the key, without a mark of use. */
   peek(key: string): Cached | undefined {
-    return this.#entries.peek(key)
+    return this.#entries.get(key)?.cached
   }
 
   clear(): void {
+    while (this.#young.oldest !== undefined) this.#young.remove(this.#young.oldest)
+    while (this.#main.oldest !== undefined) this.#main.remove(this.#main.oldest)
     this.#entries.clear()
   }
+
+  #add(key: string, cached: Cached, size: number): Kept {
+    const before = this.#recent?.recall(key)
+    // It was asked for before, and is again.
+    const uses = before === undefined ? 0 : Math.min(before + 1, MAX_USES)
+    const kept = new Kept(key, cached, { size, uses })
+    this.#entries.set(key, kept)
+    this.#young.push(kept)
+    return kept
+  }
+
+  #remove(kept: Kept): void {
+    this.#entries.delete(kept.key)
+    kept.line?.remove(kept)
+  }
+
+  #letGo(kept: Kept): void {
+    this.#recent ??= new RecentKeys((2 * this.#maxBytes) / OVERHEAD_BYTES)
+    this.#recent.remember(kept.key, kept.uses)
+    this.#remove(kept)
+  }
+
+  #makeRoom(latest: Kept): void {
+    while (this.#young.bytes > this.#maxYoungBytes && this.#young.oldest !== latest) {
+      this.#grow(this.#young.oldest!)
+    }
+    // The main line has taken what young ones may have, or an entry has grown or is very large.
+    while (this.bytes > this.#maxBytes) this.#letGo(this.#surplus(latest))
+  }
+
+  /** What came last goes first, unless it was asked for. */
+  #surplus(latest: Kept): Kept {
+    const { newest, oldest } = this.#main
+    if (newest !== undefined && newest !== latest && newest.uses === 0) return newest
+    return (oldest === latest ? oldest.newer : oldest) ?? this.#young.oldest!
+  }
+
+  /** Leaves the young line: for the main one if there is room or it can make some, or for good. */
+  #grow(kept: Kept): void {
+    let credit = kept.uses
+    for (let probe = 0; probe < PROBES && this.bytes > this.#maxBytes;) {
+      const other = this.#main.oldest
+      if (other === undefined) break
+      if (this.#isUseless(other.cached)) this.#letGo(other)
+      else if (other.uses < credit) {
+        // Whoever is large has to be worth all that it takes the place of.
+        credit -= other.uses
+        this.#letGo(other)
+      } else if (kept.uses === 0) break
+      else {
+        // Nothing stays for ever.
+        if (probe++ === 0 && other.uses > 0 && ++this.#contests % AGE_EACH === 0) other.uses--
+        this.#main.again(other)
+      }
+    }
+    if (this.bytes > this.#maxBytes) return this.#letGo(kept)
+    this.#young.remove(kept)
+    this.#main.push(kept)
+    if (kept.uses > 0) kept.uses--
+  }
+}
+
+function isNewer(known: StoredEntry, entry: StoredEntry): boolean {
+  return known.epoch === entry.epoch && known.seq > entry.seq
 }
 
 /** A small buffer is a window on a big one (a pool, a socket read) that it would keep alive. */

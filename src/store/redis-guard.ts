@@ -18,7 +18,11 @@ export interface GuardOptions {
   deadlineMs: number
   breaker: BreakerOptions | false
   onTrouble: (operation: string, error: Error) => void
+  /** May say again what has been said. */
+  onChange?: (change: BreakerChange) => void
 }
+
+export type BreakerChange = 'breaker-opened' | 'breaker-closed'
 
 export interface Question<T> {
   run: (client: RedisClient) => Promise<T>
@@ -138,6 +142,7 @@ export class RedisGuard {
   /** Once the breaker is open, only a probe decides; what was asked before is out of date. */
   #succeeded(isProbe: boolean): void {
     if (this.#openUntil !== 0 && !isProbe) return
+    if (this.#openUntil !== 0) this.#options.onChange?.('breaker-closed')
     this.#failures = 0
     this.#openUntil = 0
     this.#probing = false
@@ -157,6 +162,7 @@ export class RedisGuard {
     this.#failures++
     if (isProbe || this.#failures >= breaker.failures) {
       this.#openUntil = performance.now() + breaker.resetMs
+      this.#options.onChange?.('breaker-opened')
     }
   }
 

@@ -1,3 +1,4 @@
+import { MAX_HEAD_BYTES } from '../frame-head.ts'
 import { type RedisScript, redisScript, runScript } from '../redis-script.ts'
 import {
   PRELUDE,
@@ -8,7 +9,7 @@ import {
   rereadEntry,
 } from '../stored-response.ts'
 import { Cached, type EntryNotes } from './cached.ts'
-import { FAILED, type RedisGuard } from './redis-guard.ts'
+import { FAILED, type RedisClient, type RedisGuard } from './redis-guard.ts'
 
 /**
  * Compare and set on the entry's own key. KEYS[1]: the entry. ARGV: frame, ttl in milliseconds,
@@ -56,12 +57,18 @@ export class RedisStore {
   readonly #onDamaged: () => void
   /** A hot entry is read again and again: its head is parsed and rendered once. */
   readonly #known = new Map<string, Known>()
+  #maxFrameBytes = MAX_HEAD_BYTES
 
   constructor(guard: RedisGuard, namespace: string, onDamaged: () => void) {
     this.#guard = guard
     // A sign that no namespace contains: of two, one may be the beginning of the other.
     this.#prefix = `${namespace}#`
     this.#onDamaged = onDamaged
+  }
+
+  /** Bodies up to this size are written and read; of anything larger no more than that is read. */
+  acceptBodies(maxBytes: number): void {
+    this.#maxFrameBytes = Math.max(this.#maxFrameBytes, maxBytes + MAX_HEAD_BYTES)
   }
 
   /** One round trip; undefined when there is nothing usable or Redis is no help. Never rejects. */
@@ -73,10 +80,17 @@ export class RedisStore {
   read(key: string, done: (cached: Cached | undefined) => void): void {
     const name = this.#prefix + key
     this.#guard.ask('get', {
-      run: (client) => client.getBuffer(name),
-      done: (bytes) =>
-        done(bytes === FAILED || bytes === null ? undefined : this.#decode(key, name, bytes)),
+      run: (client) => this.#fetch(client, name),
+      done: (bytes) => done(bytes === FAILED ? undefined : this.#decode(key, name, bytes)),
     })
+  }
+
+  /**
+   * Not GET: who knows what stands at the key, and how much of it. One byte more than there may be
+   * tells that it is too much; nothing is as good as empty.
+   */
+  #fetch(client: RedisClient, name: string): Promise<Buffer> {
+    return client.getrangeBuffer(name, 0, this.#maxFrameBytes)
   }
 
   /**
@@ -86,6 +100,8 @@ export class RedisStore {
   async set(key: string, entry: StoredEntry, ttlMs: number, isNew = false): Promise<boolean> {
     const name = this.#prefix + key
     const frame = encodeEntry(name, entry)
+    // Nobody would read it.
+    if (Buffer.byteLength(frame) > this.#maxFrameBytes) return false
     const ttl = Math.max(1, Math.ceil(ttlMs))
     if (isNew) {
       const answer = await this.#guard.attempt('set', (client) =>
@@ -111,8 +127,8 @@ export class RedisStore {
   ): Promise<StoredEntry | undefined> {
     const name = this.#prefix + key
     for (let attempt = 0; attempt < MAX_REPLACE_ATTEMPTS; attempt++) {
-      const bytes = await this.#guard.attempt('get', (client) => client.getBuffer(name))
-      const entry = bytes === FAILED || bytes === null ? undefined : this.#decode(key, name, bytes)
+      const bytes = await this.#guard.attempt('get', (client) => this.#fetch(client, name))
+      const entry = bytes === FAILED ? undefined : this.#decode(key, name, bytes)
       const changed = entry && change(entry.entry)
       if (changed === undefined || changed === entry!.entry) return changed
       const ttl = Math.max(1, Math.ceil(changed.keepUntil - now()))
@@ -131,7 +147,8 @@ export class RedisStore {
   }
 
   #decode(key: string, name: string, bytes: Buffer): Cached | undefined {
-    const frame = checkFrame(name, bytes)
+    if (bytes.length === 0) return undefined
+    const frame = bytes.length > this.#maxFrameBytes ? undefined : checkFrame(name, bytes)
     const known = this.#known.get(key)
     if (frame && known?.checksum === frame.checksum && known.length === bytes.length) {
       return new Cached(rereadEntry(known.entry, frame), 'redis', known.notes)

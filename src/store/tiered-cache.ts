@@ -39,6 +39,7 @@ export class TieredCache {
     this.redis = parts.redis
     this.log = parts.log
     this.now = parts.now
+    this.memory?.dropFirst((cached) => this.stateOf(cached, this.now()) === undefined)
   }
 
   /** What memory has that may answer at once, without asking anyone: the way of a hit. */

@@ -31,11 +31,12 @@ describe('stats()', () => {
       failures: {},
       log: {
         ...{ epoch: stats.log.epoch, seq: 0, tags: 0, floor: 0, verified: true },
-        ...{ pendingInvalidations: 0, stalenessBoundMs: 0 },
+        ...{ sinceVerifiedMs: 0, pendingInvalidations: 0, stalenessBoundMs: 0 },
       },
       pendingInvalidations: 0,
       stalenessBoundMs: 0,
       flights: 0,
+      fleet: undefined,
     })
   })
 

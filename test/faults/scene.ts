@@ -5,7 +5,7 @@ import { Agent } from 'node:http'
 import type { TestContext } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 
-import Fastify, { type FastifyInstance } from 'fastify'
+import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
 
 import responseCache, { type ResponseCacheOptions } from '../../src/index.ts'
 import { type Client, listen } from '../support/app.ts'
@@ -39,8 +39,12 @@ export class Scene {
   /** The version that an invalidation, settled in whatever way, has made the least. */
   readonly #least = Array.from({ length: ITEMS }, () => 1)
 
-  static async start(t: TestContext, cache: ResponseCacheOptions): Promise<Scene> {
-    const app = Fastify()
+  static async start(
+    t: TestContext,
+    cache: ResponseCacheOptions,
+    fastify: FastifyServerOptions = {},
+  ): Promise<Scene> {
+    const app = Fastify(fastify) as unknown as FastifyInstance
     const versions: number[] = []
     await app.register(responseCache, { namespace: 'shop', defaults: { ttl: '1h' }, ...cache })
     app.get<{ Params: { id: string } }>(

@@ -1,54 +1,62 @@
-// Several processes behind one Redis and one database, and the load on them.
+// Several processes behind one Redis, or one Cluster, and requests to them.
 import { Agent, request } from 'node:http'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
+import type { Redis } from 'ioredis'
 
 import type { Stats } from '../../src/index.ts'
 import { eventually } from '../support/clock.ts'
 import { TestProcess } from '../support/processes.ts'
 import { type RedisServer, startRedis } from '../support/redis.ts'
+import { startCluster } from '../support/redis-cluster.ts'
 import { Database, type Row, type Write } from './database.ts'
-import { History } from './history.ts'
-import { MODES } from './modes.ts'
+import type { History } from './history.ts'
+import { MODES, type Topology } from './modes.ts'
 
-const ITEMS = 60
-const GROUPS = 12
-const READERS = 16
-const WRITERS = 3
+export const ITEMS = 60
+export const GROUPS = 12
 const CLEANUP_MS = 10_000
+const POLL_MS = 25
 
 interface Worker {
   process: TestProcess
   port: number
+  /** Being killed, or not yet ready again. */
+  down: boolean
 }
 
 interface Answer {
   status: number
   hit: boolean
   text: string
+  /** When the request that was answered began, and by which process. */
+  startedAt: number
+  worker: number
 }
 
 export class Fleet {
-  readonly redis: RedisServer
-  readonly workers: readonly Worker[]
+  readonly servers: readonly RedisServer[]
+  /** A connection of the test to each of the servers. */
+  readonly raw: readonly Redis[]
+  readonly workers: Worker[] = []
   database = new Database(ITEMS, GROUPS)
+  /** Of modes that are not to share the one above. */
+  readonly databases = new Map<string, Database>()
+  /** What is going wrong at the moment. */
+  fault: string | undefined
+  /** Requests that were sent again, to another process, because theirs had been killed. */
+  resent = 0
+  readonly #histories = new Set<History>()
+  readonly #topology: Topology
   readonly #agent = new Agent({ keepAlive: true })
 
-  static async start(size: number): Promise<Fleet> {
-    const redis = await startRedis()
-    const workers: Worker[] = []
-    const fleet = new Fleet(redis, workers)
+  static async start(size: number, { cluster = false } = {}): Promise<Fleet> {
+    const servers = cluster ? (await startCluster()).nodes : [await startRedis()]
+    const fleet = new Fleet(servers, { ports: servers.map(({ port }) => port), cluster })
     try {
-      const starting = Array.from({ length: size }, async () => {
-        const process = await TestProcess.start(
-          join(import.meta.dirname, 'worker.js'),
-          { redisUrl: redis.url },
-          { read: (id: number) => fleet.database.read(id) },
-        )
-        const port = await process.ask<number>('port')
-        workers.push({ process, port })
-      })
-      await Promise.all(starting)
+      fleet.workers.push(
+        ...(await Promise.all(Array.from({ length: size }, () => fleet.#startWorker()))),
+      )
       await fleet.verified()
       return fleet
     } catch (error) {
@@ -57,99 +65,103 @@ export class Fleet {
     }
   }
 
-  private constructor(redis: RedisServer, workers: readonly Worker[]) {
-    this.redis = redis
-    this.workers = workers
+  private constructor(servers: readonly RedisServer[], topology: Topology) {
+    this.servers = servers
+    this.raw = servers.map((server) => server.client())
+    this.#topology = topology
   }
 
-  /** Resolves when every process has loaded every log. */
+  async #startWorker(): Promise<Worker> {
+    const process = await TestProcess.start(
+      join(import.meta.dirname, 'worker.js'),
+      this.#topology,
+      { read: ({ mode, id }: { mode: string; id: number }) => this.databaseOf(mode).read(id) },
+    )
+    return { process, port: await process.ask<number>('port'), down: false }
+  }
+
+  databaseOf(mode: string): Database {
+    return this.databases.get(mode) ?? this.database
+  }
+
+  /** Resolves when every process has loaded every log, and has told the others all it has to. */
   async verified(): Promise<void> {
     for (const { process } of this.workers) {
       for (const mode of Object.keys(MODES)) {
         await eventually(`${mode} is loaded`, async () => {
-          return (await process.ask<Stats>('stats', mode)).log.verified
+          const { log, pendingInvalidations } = await process.ask<Stats>('stats', mode)
+          return log.verified && pendingInvalidations === 0
         })
       }
     }
   }
 
+  /** One that is not being killed. */
   anyWorker(): number {
-    return Math.floor(Math.random() * this.workers.length)
+    const up = [...this.workers.keys()].filter((at) => !this.workers[at]!.down)
+    return up[Math.floor(Math.random() * up.length)]!
+  }
+
+  /** Kills a process in the middle of everything, and starts another in its place. */
+  async restart(at: number): Promise<void> {
+    const worker = this.workers[at]!
+    worker.down = true
+    await worker.process.stop()
+    for (const history of this.#histories) history.restarted(at)
+    this.workers[at] = await this.#startWorker()
   }
 
   /** Reads through one process, and lets the history judge. */
   async read(history: History, mode: string, id: number, worker = this.anyWorker()): Promise<Row> {
-    const startedAt = performance.now()
     const answer = await this.#send('GET', worker, `/${mode}/item/${id}`)
     if (answer.status !== 200) throw new Error(`answered ${answer.status}: ${answer.text}`)
     const row = JSON.parse(answer.text) as Row
-    history.read(row, startedAt, answer.hit)
+    history.read(row, answer.startedAt, answer.hit, answer.worker)
     return row
   }
 
-  /** Writes, and invalidates through one process. */
+  /** Writes, and invalidates through one process; where that rejects, until it is delivered. */
   async write(
     history: History,
     mode: string,
     write: Write,
     worker = this.anyWorker(),
   ): Promise<void> {
+    this.#histories.add(history)
     const answer = await this.#send('POST', worker, `/${mode}/invalidate`, [write.tag])
-    if (answer.status !== 204) throw new Error(`answered ${answer.status}: ${answer.text}`)
+    const { process } = this.workers[answer.worker]!
+    history.forgotten(write, answer.worker)
+    if (answer.status === 202) {
+      history.pending++
+      // What a process could not tell dies with it: who was rejected has to say it again.
+      if (!(await delivered(process, mode))) return this.write(history, mode, write)
+    } else if (answer.status !== 204) {
+      throw new Error(`answered ${answer.status}: ${answer.text}`)
+    }
     history.resolved(write)
-  }
-
-  /** Random reads and writes through all processes at once, on a fresh database. */
-  async load(mode: string, reads: number): Promise<History> {
-    this.database = new Database(ITEMS, GROUPS)
-    const history = new History()
-    const probes: Promise<Row>[] = []
-    let left = reads
-    const reader = async (): Promise<void> => {
-      while (left-- > 0) {
-        await this.read(history, mode, Math.floor(Math.random() * ITEMS))
-      }
-    }
-    const writer = async (): Promise<void> => {
-      while (left > 0) {
-        const write = this.database.writeSomething()
-        await this.write(history, mode, write)
-        // At this very moment a process that has not heard of it is at its weakest.
-        for (const at of this.workers.keys()) probes.push(this.read(history, mode, write.id, at))
-        await pause(Math.random() * 20)
-      }
-    }
-    await Promise.all([
-      ...Array.from({ length: READERS }, reader),
-      ...Array.from({ length: WRITERS }, writer),
-    ])
-    await Promise.all(probes)
-    return history
-  }
-
-  /** Reads every item from every process; all must have the present version. */
-  async readAll(mode: string): Promise<{ reads: number; old: number }> {
-    let reads = 0
-    let old = 0
-    for (let worker = 0; worker < this.workers.length; worker++) {
-      for (let id = 0; id < ITEMS; id++) {
-        const row = await this.read(new History(), mode, id, worker)
-        const now = this.database.read(id)
-        reads++
-        if (row.version !== now.version || row.groupVersion !== now.groupVersion) old++
-      }
-    }
-    return { reads, old }
   }
 
   async stop(): Promise<void> {
     this.#agent.destroy()
     await Promise.all(this.workers.map(({ process }) => process.stop()))
-    await this.redis.stop()
+    await Promise.all(this.servers.map((server) => server.stop()))
   }
 
-  #send(method: string, worker: number, path: string, body?: unknown): Promise<Answer> {
+  /** As a load balancer does it: what a process that was killed left unanswered goes to another. */
+  async #send(method: string, at: number, path: string, body?: unknown): Promise<Answer> {
+    const worker = this.workers[at]!
+    try {
+      return await this.#exchange(method, at, path, body)
+    } catch (error) {
+      if (!worker.down) throw error
+      this.resent++
+      return this.#send(method, this.anyWorker(), path, body)
+    }
+  }
+
+  #exchange(method: string, worker: number, path: string, body: unknown): Promise<Answer> {
     return new Promise((resolve, reject) => {
+      const startedAt = performance.now()
       const { port } = this.workers[worker]!
       const headers = body === undefined ? {} : { 'content-type': 'application/json' }
       const options = { host: '127.0.0.1', port, method, path, headers, agent: this.#agent }
@@ -158,7 +170,7 @@ export class Fleet {
         incoming.setEncoding('utf8').on('data', (chunk: string) => (text += chunk))
         incoming.on('end', () => {
           const hit = String(incoming.headers['cache-status']).includes('; hit')
-          resolve({ status: incoming.statusCode!, hit, text })
+          resolve({ status: incoming.statusCode!, hit, text, startedAt, worker })
         })
         incoming.on('error', reject)
       })
@@ -166,5 +178,15 @@ export class Fleet {
       sent.on('error', reject)
       sent.end(body === undefined ? undefined : JSON.stringify(body))
     })
+  }
+}
+
+/** Resolves with true when nothing waits any more, with false when the process ended before. */
+async function delivered(process: TestProcess, mode: string): Promise<boolean> {
+  try {
+    while ((await process.ask<Stats>('stats', mode)).pendingInvalidations > 0) await pause(POLL_MS)
+    return true
+  } catch {
+    return false
   }
 }

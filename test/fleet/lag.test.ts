@@ -1,7 +1,5 @@
 // A process that hears late: the connection on which it follows the log is held up, and nothing else.
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
-import { type AddressInfo, type Server, type Socket, connect, createServer } from 'node:net'
 import { type TestContext, describe, it } from 'node:test'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 
@@ -12,57 +10,11 @@ import responseCache, { type CacheClient, type ResponseCacheOptions } from '../.
 import { type Client, Door, listen } from '../support/app.ts'
 import { eventually } from '../support/clock.ts'
 import { type RedisServer, startRedis } from '../support/redis.ts'
+import { Relay } from '../support/relay.ts'
 import { openClient } from '../client/apps.ts'
 
 /** The lease, and what a busy machine may add. */
 const [LEASE_MS, BUSY_MS] = [2000, 2000]
-
-/** Passes everything on, until it is held up. */
-class Relay {
-  readonly #sockets = new Set<Socket>()
-  readonly #server: Server
-
-  static async start(t: TestContext, port: number): Promise<Relay> {
-    const relay = new Relay(port)
-    t.after(() => relay.stop())
-    relay.#server.listen(0, '127.0.0.1')
-    await once(relay.#server, 'listening')
-    return relay
-  }
-
-  private constructor(port: number) {
-    this.#server = createServer((near) => {
-      const far = connect(port, '127.0.0.1')
-      for (const socket of [near, far]) {
-        this.#sockets.add(socket)
-        socket.on('error', () => {})
-        socket.on('close', () => {
-          near.destroy()
-          far.destroy()
-          this.#sockets.delete(socket)
-        })
-      }
-      near.pipe(far)
-      far.pipe(near)
-    })
-  }
-
-  get port(): number {
-    return (this.#server.address() as AddressInfo).port
-  }
-
-  /** What arrives from now on stays here; new connections get no further either. */
-  holdUp(): void {
-    for (const socket of this.#sockets) socket.unpipe().pause()
-    this.#server.removeAllListeners('connection')
-    this.#server.on('connection', (socket) => this.#sockets.add(socket.on('error', () => {})))
-  }
-
-  stop(): void {
-    for (const socket of this.#sockets) socket.destroy()
-    this.#server.close()
-  }
-}
 
 interface Scene {
   /** The process that will hear late. */

@@ -1,16 +1,14 @@
 // A deliberately naive cache: an index set per tag, deleted key by key. The race test must find it out.
 import type { FastifyInstance } from 'fastify'
-import { Redis } from 'ioredis'
+import type { Cluster, Redis } from 'ioredis'
 
 import type { Row } from './database.ts'
 
 export function naiveRoutes(
   app: FastifyInstance,
-  redisUrl: string,
+  redis: Redis | Cluster,
   readRow: (id: number) => Promise<Row>,
 ): void {
-  const redis = new Redis(redisUrl)
-  app.addHook('onClose', () => redis.disconnect())
   app.get<{ Params: { id: string } }>('/item/:id', async (request, reply) => {
     const key = `naive:item:${request.params.id}`
     const stored = await redis.get(key)
@@ -27,7 +25,8 @@ export function naiveRoutes(
   app.post<{ Body: string[] }>('/invalidate', async (request, reply) => {
     for (const tag of request.body) {
       const keys = await redis.smembers(`naive:tag:${tag}`)
-      await redis.del(`naive:tag:${tag}`, ...keys)
+      // One by one: they may lie in different slots of a Cluster.
+      await Promise.all([`naive:tag:${tag}`, ...keys].map((key) => redis.del(key)))
     }
     return reply.code(204).send()
   })

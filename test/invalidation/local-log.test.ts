@@ -78,7 +78,7 @@ describe('LocalLog', () => {
     assert.equal(epoch, log.position.epoch)
     assert.deepEqual(state, {
       ...{ seq: 1, tags: 2, floor: 0, verified: true },
-      ...{ pendingInvalidations: 0, stalenessBoundMs: 0 },
+      ...{ sinceVerifiedMs: 0, pendingInvalidations: 0, stalenessBoundMs: 0 },
     })
   })
 })

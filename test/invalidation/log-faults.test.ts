@@ -7,7 +7,7 @@ import type { Fenced } from '../../src/invalidation/log.ts'
 import { CONTROL_SCRIPTS, controlKeyList } from '../../src/invalidation/redis-scripts.ts'
 import { eventually } from '../support/clock.ts'
 import { type RedisServer, startRedis } from '../support/redis.ts'
-import { KEYS, LogProcess, cutConnections } from './log-process.ts'
+import { KEYS, LogProcess, cutConnections, killFollowers } from './log-process.ts'
 
 interface Scene {
   server: RedisServer
@@ -133,6 +133,15 @@ describe('a log with something wrong in it', { concurrency: true }, () => {
         })
         await one.worksWith(two)
       }
+    }))
+
+  it('goes on when nothing but its follower is killed, and misses nothing of that time', () =>
+    scene(async ({ raw, one, two, old }) => {
+      await killFollowers(raw)
+      await raw.evalsha(...scriptArgs('t:=x'))
+      assert.equal(await one.uses(old, true), false)
+      await eventually('the old entry is refused', async () => !(await two.uses(old)))
+      await one.worksWith(two)
     }))
 
   it('refuses everything from before when the server comes back empty', () =>

@@ -114,6 +114,14 @@ export async function cutConnections(raw: Redis): Promise<void> {
   await raw.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes')
 }
 
+/** Cuts the connections on which the log is followed, and no other. */
+export async function killFollowers(raw: Redis): Promise<void> {
+  const list = (await raw.call('CLIENT', 'LIST')) as string
+  for (const line of list.split('\n').filter((each) => / cmd=xread /.test(each))) {
+    await raw.call('CLIENT', 'KILL', 'ID', /\bid=(\d+)/.exec(line)![1]!)
+  }
+}
+
 /** Cuts the connections of all followers and waits until they have loaded the log on others. */
 export async function loadedAnew(process: LogProcess, raw: Redis, followers = 2): Promise<void> {
   const { epoch } = process.log.position

@@ -255,11 +255,14 @@ describe('RedisLog', () => {
   it('tells what it knows', async () => {
     const one = await start()
     await one.invalidate('t:=a', 't:=b')
-    const { epoch, ...state } = one.log.state()
+    const { epoch, sinceVerifiedMs, ...state } = one.log.state()
     assert.match(epoch, /^[0-9a-f]{16}$/)
+    assert.ok(sinceVerifiedMs! >= 0 && sinceVerifiedMs! <= 2000)
     assert.deepEqual(state, {
       ...{ seq: 1, tags: 2, floor: 0, verified: true },
       ...{ pendingInvalidations: 0, stalenessBoundMs: 2000 },
     })
+    await one.close()
+    assert.equal(one.log.state().sinceVerifiedMs, undefined)
   })
 })

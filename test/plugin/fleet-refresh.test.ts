@@ -223,3 +223,35 @@ test('a lease that cannot be read is as none: each process refreshes and runs by
   await door.reached(2)
   door.open()
 })
+
+test('a failure for which a stale response stands in makes each process run once, and no more', async (t) => {
+  let isBroken = false
+  const fleet = await startStale(t, {
+    route: { staleIfError: '1h', staleWhileRevalidate: 1 },
+    answer: (run) => {
+      if (isBroken) throw new Error('no database')
+      return `run ${run}`
+    },
+  })
+  isBroken = true
+  const door = fleet.shut(t)
+  const answers = [...fleet.getAll(), ...fleet.getAll()]
+  await door.reached()
+  await fleet.waited(2)
+  door.open()
+  for (const answer of await Promise.all(answers)) {
+    assert.equal(answer.text, 'run 1')
+    assert.equal(statusOf(answer).detail, 'stale-if-error')
+  }
+  assert.equal(fleet.runs, 1 + 3)
+})
+
+test('a client that demands a run of its own neither waits for other processes nor is waited for', async (t) => {
+  const fleet = await startStale(t, { route: { requestDirectives: true, ttl: 60 } })
+  const door = fleet.shut(t)
+  const demanding = [0, 1, 2].map((at) => fleet.get(at, { 'cache-control': 'no-cache' }))
+  await door.reached(3)
+  assert.equal(fleet.leases(), 0)
+  door.open()
+  for (const answer of await Promise.all(demanding)) assert.equal(statusOf(answer).fwd, 'request')
+})

@@ -116,6 +116,7 @@ const ROUTE_OPTIONS: [Record<string, unknown>, Parts][] = [
   // A longer timer fires at once.
   [{ ttl: 1, coalesce: { maxWaitMs: 2 ** 31 } }, ['config.cache.coalesce.maxWaitMs', '2147483648']],
   [{ ttl: 1, coalesce: { maxWait: 5 } }, ['config.cache.coalesce.maxWait is not', "'maxWaitMs'"]],
+  [{ ttl: 1, coalesce: { fleet: 'yes' } }, ['config.cache.coalesce.fleet must be', "'yes'"]],
   [{ ttl: 1, bypass: true }, ['config.cache.bypass must be a function', 'true']],
   [{ ttl: 1, storable: 'yes' }, ['config.cache.storable must be a function', "'yes'"]],
   [{ ttl: 1, clientCacheControl: '' }, ['config.cache.clientCacheControl must be', "''"]],

@@ -100,7 +100,7 @@ function routes(app: FastifyInstance): void {
           staleIfError: 60,
           statuses: { 200: true, 404: '10s', 301: 60 },
           consistency: 'strict',
-          coalesce: { maxWaitMs: 100 },
+          coalesce: { maxWaitMs: 100, fleet: true },
           bypass: (request) => request.method === 'HEAD',
           clientCacheControl: 'no-cache',
           maxBytes: 10,

@@ -220,7 +220,7 @@ test('a lookup in Redis is one GET, and two where the response varies', async (t
   ] as const) {
     assertHit(await ask())
     const calls = await commandCalls(raw, async () => assertHit(await ask()))
-    assert.equal(calls['get'], gets, JSON.stringify(calls))
+    assert.equal(calls['getrange'], gets, JSON.stringify(calls))
     for (const name of ['set', 'evalsha', 'eval', 'mget']) assert.equal(calls[name], undefined)
   }
 })
@@ -234,7 +234,7 @@ test('with memory a known variant that memory lacks is one GET', async (t) => {
   const calls = await commandCalls((await sharedRedis()).client(), async () =>
     assertHit(await two.get('en')),
   )
-  assert.equal(calls['get'], 1, JSON.stringify(calls))
+  assert.equal(calls['getrange'], 1, JSON.stringify(calls))
   const none = await commandCalls((await sharedRedis()).client(), async () =>
     assertHit(await two.get('en')),
   )

@@ -60,18 +60,6 @@ describe('MemoryStore', () => {
     assert.ok(entryBytes('key', makeEntry({ headers })) > base + 13)
   })
 
-  it('lets go of what was not used for longest', () => {
-    const size = entryBytes('a', makeEntry())
-    const store = new MemoryStore({ maxBytes: 3 * size, maxEntryBytes: size })
-    for (const key of ['a', 'b', 'c']) store.set(key, makeEntry())
-    store.get('a')
-    store.set('d', makeEntry())
-    assert.deepEqual(
-      ['a', 'b', 'c', 'd'].map((key) => store.get(key) !== undefined),
-      [true, false, true, true],
-    )
-  })
-
   it('keeps nothing of a key whose new entry is too big, so that the old one is not served', () => {
     const store = new MemoryStore({ maxBytes: 30_000, maxEntryBytes: 5000 })
     store.set('a', makeEntry({ body: 'small' }))

@@ -96,7 +96,7 @@ describe('RedisStore', () => {
       assert.ok(await store.get('hit'))
       assert.equal(await store.get('miss'), undefined)
     })
-    assert.deepEqual(calls, { get: 2 })
+    assert.deepEqual(calls, { getrange: 2 })
   })
 
   it('sends one command for one set, once the server knows the script', async () => {
@@ -156,7 +156,6 @@ describe('RedisStore', () => {
   })
 
   const garbage: [what: string, put: (name: string) => Promise<unknown>][] = [
-    ['an empty string', (name) => raw.set(name, '')],
     ['text', (name) => raw.set(name, 'hello')],
     ['long text', (name) => raw.set(name, 'x'.repeat(100_000))],
     [
@@ -180,6 +179,41 @@ describe('RedisStore', () => {
       assert.ok((await raw.pttl('garbage#key')) > 0)
     })
   }
+
+  it('takes an empty string for nothing, and replaces it', async () => {
+    const { store, damaged, troubles } = await connected('empty')
+    await raw.set('empty#key', '')
+    assert.equal(await store.get('key'), undefined)
+    assert.equal(damaged() + troubles.length, 0)
+    assert.equal(await store.set('key', makeEntry(), 60_000, true), true)
+    assert.notEqual(await store.get('key'), undefined)
+  })
+
+  it('reads no more of a foreign value than the largest entry could have, and tells', async () => {
+    const { store, damaged } = await connected('large')
+    // Made on the server: this process never has it.
+    await raw.setrange('large#key', 50 * 1024 * 1024, 'x')
+    const before = process.memoryUsage().rss
+    for (let n = 0; n < 5; n++) assert.equal(await store.get('key'), undefined)
+    assert.equal(damaged(), 5)
+    const grown = (process.memoryUsage().rss - before) / 1024 / 1024
+    assert.ok(grown < 30, `grown by ${grown.toFixed(0)} MiB`)
+    assert.equal(await store.set('key', makeEntry({ body: 'whole' }), 60_000), true)
+    assert.equal((await store.get('key'))?.entry.body, 'whole')
+  })
+
+  it('neither writes nor reads what is larger than bodies may be', async () => {
+    const { store } = await connected('limit')
+    const body = Buffer.alloc(3 * 1024 * 1024, 'x')
+    assert.equal(await store.set('key', makeEntry({ body }), 60_000), false)
+    assert.equal(await raw.exists('limit#key'), 0)
+    store.acceptBodies(body.length)
+    assert.equal(await store.set('key', makeEntry({ body }), 60_000), true)
+    assert.deepEqual((await store.get('key'))?.entry.body, body)
+    const { store: smaller, damaged } = await connected('limit')
+    assert.equal(await smaller.get('key'), undefined)
+    assert.equal(damaged(), 1)
+  })
 
   it('finds nothing in an entry that was damaged where it lies, or copied from another key', async () => {
     const { store, damaged } = await connected('damage')

@@ -124,7 +124,7 @@ describe('TieredCache over Redis', () => {
     const calls = await commandCalls(raw, async () => {
       for (let n = 0; n < 3; n++) assert.equal(body(await tiers.lookup('key', false)), 'body')
     })
-    assert.deepEqual(calls, { get: 3 })
+    assert.deepEqual(calls, { getrange: 3 })
   })
 
   it('keeps an entry in Redis for as long as it is fresh', async () => {

@@ -90,7 +90,8 @@ export class TestProcess {
     const folder = mkdtempSync(join(guardedFolder(), 'process-'))
     writeFileSync(join(folder, 'pid'), String(this.process.pid))
     this.#line = new Line((message) => {
-      if (this.process.connected) this.process.send(message)
+      // A process that was just killed is found out by its end, which cuts the line.
+      if (this.process.connected) this.process.send(message, () => {})
     }, answers)
     this.process.on('message', (message) => this.#line.receive(message as Message))
     this.process.on('exit', (code, signal) => {

@@ -1,6 +1,7 @@
 import type { PoolConfig } from 'pg'
 
 import type { Settings } from '../settings.ts'
+import { withoutPassword } from '../shown-url.ts'
 import { startPGlite } from './pglite-process.ts'
 
 /** A database that the demo can connect to. */
@@ -39,13 +40,4 @@ function serverDatabase(url: string): Database {
     crashed: new Promise(() => {}),
     stop: async () => {},
   }
-}
-
-/** A connection URL as it may be shown. */
-export function withoutPassword(url: string): string {
-  if (!URL.canParse(url)) return url.replace(/:[^:@/]*@/, ':***@')
-  const shown = new URL(url)
-  if (shown.password) shown.password = '***'
-  if (shown.searchParams.has('password')) shown.searchParams.set('password', '***')
-  return shown.href
 }
