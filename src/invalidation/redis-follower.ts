@@ -255,10 +255,10 @@ export class RedisFollower {
    * failover may have lost the end of the log. False when the table cannot be right.
    */
   async #check(): Promise<boolean> {
-    const { keys } = this.#options.calls
     const behind = this.#checkedSeq > this.position.seq
     const sentAt = performance.now()
-    const [epoch, seq] = await within(PATIENCE_MS, this.#connection.mget(keys.epoch, keys.seq))
+    const asked = this.#options.calls.position(this.#connection)
+    const [epoch, seq] = await within(PATIENCE_MS, asked)
     if (epoch !== this.position.epoch || seq == null) return false
     if (Number(seq) < this.position.seq) {
       await this.#giveUp(epoch)
