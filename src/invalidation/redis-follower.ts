@@ -3,7 +3,7 @@ import type { LogPosition } from '../stored-response.ts'
 import { newEpoch } from './local-log.ts'
 import { PositionHistory } from './position-history.ts'
 import { LogTable } from './log-table.ts'
-import { Retry, ensureConnected, ownConnection, within } from './redis-connection.ts'
+import { Retry, ensureConnected, ownConnection, within, withReason } from './redis-connection.ts'
 import { type LogRecord, parseRecords } from './redis-records.ts'
 import { CONTROL_TTL_SECONDS, type ControlCalls, controlKeyList } from './redis-scripts.ts'
 import { readTags } from './redis-snapshot.ts'
@@ -63,6 +63,7 @@ export class RedisFollower {
   #checkedSeq = -1
   #ttlRefreshedAt = 0
   #running: Promise<void> | undefined
+  #end: (() => void) | undefined
   readonly #retry = new Retry()
 
   constructor(client: RedisClient, options: FollowerOptions) {
@@ -125,18 +126,24 @@ export class RedisFollower {
     this.#retry.wake()
     for (const check of this.#waiters) check(true)
     this.#connection.disconnect()
+    this.#end?.()
     await this.#running
   }
 
   async #run(): Promise<void> {
     while (!this.#closed) {
       try {
-        await this.#load()
-        await this.#follow()
+        await new Promise<void>((resolve, reject) => {
+          // A Cluster client that is told to disconnect while it connects may never answer.
+          this.#end = resolve
+          this.#load()
+            .then(() => this.#follow())
+            .then(resolve, reject)
+        })
       } catch (error) {
         if (this.#closed) return
         this.inStep = false
-        this.#options.onTrouble('follow', error as Error)
+        this.#options.onTrouble('follow', withReason(this.#connection, error as Error))
         this.#options.onChange?.('log-lost')
         // A frozen server keeps the socket open; only a new connection can tell.
         if (this.#connection.status === 'ready') this.#connection.disconnect(true)
@@ -257,10 +264,10 @@ export class RedisFollower {
    * failover may have lost the end of the log. False when the table cannot be right.
    */
   async #check(): Promise<boolean> {
-    const { keys } = this.#options.calls
     const behind = this.#checkedSeq > this.position.seq
     const sentAt = performance.now()
-    const [epoch, seq] = await within(PATIENCE_MS, this.#connection.mget(keys.epoch, keys.seq))
+    const asked = this.#options.calls.position(this.#connection)
+    const [epoch, seq] = await within(PATIENCE_MS, asked)
     if (epoch !== this.position.epoch || seq == null) return false
     if (Number(seq) < this.position.seq) {
       await this.#giveUp(epoch)
