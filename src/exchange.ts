@@ -3,7 +3,7 @@ import type { IncomingHttpHeaders } from 'node:http'
 import type { FastifyRequest } from 'fastify'
 
 import type { Flight } from './collapser.ts'
-import type { StreamOutcome } from './exchange-stream.ts'
+import type { StreamOutcome } from './exchange-recording.ts'
 import { RESPONSE_KEY, findTarget, varyValues } from './exchange-target.ts'
 import type { FleetLease } from './fleet-lease.ts'
 import { variantKey } from './http/cache-key.ts'

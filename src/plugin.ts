@@ -56,6 +56,7 @@ export const plugin: FastifyPluginAsync<ResponseCacheOptions> = async (app, opti
     xCache: checked.xCache,
     emitsGroups: checked.cacheGroups,
     maxEntryBytes: checked.maxEntryBytes,
+    maxRecordedBytes: checked.maxRecordedBytes,
     revalidator: new Revalidator({
       dispatch: (request, response) => app.routing(request, response),
       now: Date.now,
@@ -82,6 +83,9 @@ async function openGuard(
   const { redis } = checked
   if (redis === undefined) return undefined
   const client = isRedisClient(redis) ? redis : await open(app, checked.decorateAs, redis, trouble)
+  // No error: it may have given up on a Redis that is down, which must not keep anyone from starting.
+  if (client.status === 'end')
+    trouble.report('connect', withAdvice(new Error('not connected (end)')))
   return new RedisGuard(client, {
     deadlineMs: checked.deadlineMs,
     breaker: checked.breaker,
@@ -133,6 +137,7 @@ function buildTiers(
     redis: guard && new RedisStore(guard, checked.namespace, onDamaged),
     log,
     now: Date.now,
+    softDeadlineMs: checked.softDeadlineMs,
   })
 }
 

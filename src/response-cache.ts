@@ -1,3 +1,4 @@
+import { ByteBudget } from './byte-budget.ts'
 import { Collapser } from './collapser.ts'
 import type { FleetFlights } from './fleet-flight.ts'
 import type { QueryPredicate } from './http/query.ts'
@@ -19,10 +20,14 @@ export interface ResponseCacheParts {
   xCache: boolean
   emitsGroups: boolean
   maxEntryBytes: number
+  /** Of streamed bodies on their way, all together. */
+  maxRecordedBytes: number
   readQuery: QueryReader
   revalidator: Revalidator
   fleet: FleetFlights | undefined
   readYourWrites: ReadYourWrites | undefined
+  /** From 0 to 1, without 1. */
+  random?: () => number
 }
 
 /** Everything that the routes and the client of one registration share. */
@@ -43,9 +48,13 @@ export class ResponseCache {
   /** Tags are told to caches on the way (RFC 9875). */
   readonly emitsGroups: boolean
   readonly maxEntryBytes: number
+  /** Bodies that are recorded while they flow to clients. */
+  readonly recorded: ByteBudget
   readonly readQuery: QueryReader
+  readonly random: () => number
   /** By route pattern; GET and HEAD of a pattern count together. */
   readonly routeStats: Map<string, RouteStats> = new Map()
+  readonly policies: Policy[] = []
   readonly #filters = new Map<string, QueryPredicate | undefined>()
 
   constructor(parts: ResponseCacheParts) {
@@ -57,11 +66,13 @@ export class ResponseCache {
     this.xCache = parts.xCache
     this.emitsGroups = parts.emitsGroups
     this.maxEntryBytes = parts.maxEntryBytes
+    this.recorded = new ByteBudget(parts.maxRecordedBytes)
     this.readQuery = parts.readQuery
     this.revalidator = parts.revalidator
     this.fleet = parts.fleet
     this.readYourWrites = parts.readYourWrites
     this.tiers.redis?.acceptBodies(parts.maxEntryBytes)
+    this.random = parts.random ?? (() => Math.random())
   }
 
   get log(): InvalidationLog {
@@ -81,6 +92,7 @@ export class ResponseCache {
 
   adopt(policy: Policy): void {
     this.tiers.redis?.acceptBodies(policy.maxBytes)
+    this.policies.push(policy)
     this.#filters.set(policy.filterId, policy.counts)
     if (policy.settleMs > 0) this.log.rememberFor(policy.settleMs)
   }
