@@ -16,8 +16,6 @@ export interface FollowerOptions {
   inspect: ((connection: RedisClient) => Promise<void>) | undefined
   /** Called after each load, before the table is trusted again. */
   beforeTrust: () => Promise<void>
-  /** Called when the position has changed, before anybody sees the new one. */
-  onApplied?: () => void
   onTrouble: (operation: string, error: Error) => void
   /** May say again what has been said. */
   onChange?: ((change: LogChange) => void) | undefined
@@ -219,7 +217,6 @@ export class RedisFollower {
         if (this.#wentBack) await this.#giveUp(this.position.epoch)
         return this.askReload()
       }
-      if (records.length > 0) this.#options.onApplied?.()
       // After a whole page there is more to read, and what was not reached is not missing.
       if (records.length === PAGE) continue
       if (performance.now() - checkedAt >= BLOCK_MS || records.length === 0) {
