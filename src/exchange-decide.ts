@@ -109,6 +109,9 @@ export async function mayShare(
   const { tiers, log } = exchange.cache
   if (exchange.policy.strict && !(await log.confirm())) return false
   if (!tiers.usable(cached, tiers.now()) || !isAsked(exchange, cached)) return false
+  // A handler that had run for this request could have read what has settled by then.
+  const { epoch, tags } = cached.entry
+  if (cached.settles && log.allows({ epoch, tags, seq: exchange.settledSeq })) return false
   if (log.verified()) return true
   return exchange.arrivedAt - flight.startedAt <= log.state().stalenessBoundMs
 }

@@ -71,3 +71,9 @@ export function refreshInBackground(
 
 const NO_NAMES: ReadonlySet<string> = new Set()
 const NOTHING_KEYED = { headers: NO_NAMES, cookies: NO_NAMES }
+
+/** The first request that finds it stale refreshes it; those that come meanwhile need not wait. */
+export function isBeingRefreshed({ cache, policy, key }: Exchange): boolean {
+  if (policy.coalesce === false) return false
+  return cache.collapser.join(key, cache.tiers.now(), policy.coalesce) !== undefined
+}

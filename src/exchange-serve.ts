@@ -17,7 +17,8 @@ import {
 import { contest, contestRefresh, isOfFleet } from './exchange-fleet.ts'
 import { offer } from './exchange-learn.ts'
 import { asVariant, lookUp, lookUpOnce, peek } from './exchange-lookup.ts'
-import { refreshInBackground, replayHit } from './exchange-refresh.ts'
+import { catchUp, goAlone, isBehind } from './exchange-own-writes.ts'
+import { isBeingRefreshed, refreshInBackground, replayHit } from './exchange-refresh.ts'
 import { type ReplayBody, replay, replayCollapsed, replayOnError } from './exchange-replay.ts'
 import { askForValidation, mayStandIn, rescueFromThrow } from './exchange-validate.ts'
 import { noteRefreshed, release, seeToWaiters, tellForwarded } from './exchange-store.ts'
@@ -46,6 +47,19 @@ export function serve(request: FastifyRequest, reply: FastifyReply, handler: Han
   coverHooks(exchange, reply)
   if (exchange.policy.http.requestDirectives) readDemands(exchange, request)
   if (exchange.policy.vary.normalizers !== undefined) normalizeRequest(exchange, request)
+  if (isBehind(exchange)) {
+    return catchUp(exchange).then((isThere) => {
+      if (reply.sent) return undefined
+      if (isThere) return settled(reply, find(exchange, reply, handler))
+      return settled(reply, act(exchange, reply, handler, goAlone(exchange)))
+    })
+  }
+  return find(exchange, reply, handler)
+}
+
+/** What is there that may be used without asking anyone, or else whatever there is to do. */
+function find(exchange: Exchange, reply: FastifyReply, handler: Handler): unknown {
+  const { request } = reply
   const { tiers } = exchange.cache
   const now = tiers.now()
   const hot = tiers.hot(exchange.key, now, exchange.policy.strict)
@@ -90,12 +104,6 @@ function act(
 /** What a handler returns that has this body to send; without one it has to send by itself. */
 function answer(reply: FastifyReply, body: ReplayBody): unknown {
   return body === undefined ? reply.send() : body
-}
-
-/** The first request that finds it stale refreshes it; those that come meanwhile need not wait. */
-function isBeingRefreshed({ cache, policy, key }: Exchange): boolean {
-  if (policy.coalesce === false) return false
-  return cache.collapser.join(key, cache.tiers.now(), policy.coalesce) !== undefined
 }
 
 function refuse(exchange: Exchange, reply: FastifyReply): FastifyReply {
@@ -168,7 +176,7 @@ function collapse(
   action: Action | undefined,
 ): unknown {
   const { cache, policy, key } = exchange
-  if (policy.coalesce !== false && exchange.demands?.noStore !== true) {
+  if (policy.coalesce !== false && !exchange.isAlone && exchange.demands?.noStore !== true) {
     const now = cache.tiers.now()
     const flight = cache.collapser.join(key, now, policy.coalesce)
     if (flight?.refreshes && action === undefined) return lookThenAct(exchange, reply, handler)
@@ -255,6 +263,7 @@ async function follow(
   flight: Flight,
 ): Promise<unknown> {
   const { cache, policy } = exchange
+  if (policy.settleMs > 0) exchange.settledSeq = cache.log.reachedBefore(policy.settleMs)
   const cached = await cache.collapser.wait(flight, policy.coalesce as number)
   if (reply.sent) return undefined
   if (followsOtherVariant(exchange, reply.request, flight, cached)) {

@@ -111,6 +111,11 @@ export interface RouteCacheOptions extends SpreadOptions {
    */
   consistency?: 'eventual' | 'strict'
   /**
+   * For handlers that read replicas: how far these may lag. For this long after an invalidation of one
+   * of its tags has come to this process, what the handler makes is not stored. @default 0
+   */
+  settle?: Duration
+  /**
    * Concurrent misses of one key share one handler run: in this process, with `fleet: true` in all.
    * @default { maxWaitMs: 5000, fleet: false }
    */
@@ -158,8 +163,8 @@ export interface RouteCacheOptions extends SpreadOptions {
 
 const KNOWN = [
   ...['ttl', 'tags', 'invalidates', 'invalidateTarget', 'vary', 'public'],
-  ...['staleWhileRevalidate', 'staleIfError', 'statuses', 'consistency', 'coalesce', 'bypass'],
-  ...['clientCacheControl', 'maxBytes', 'storable', ...HTTP_OPTIONS, ...SPREAD_OPTIONS],
+  ...['staleWhileRevalidate', 'staleIfError', 'statuses', 'consistency', 'settle', 'coalesce'],
+  ...['bypass', 'clientCacheControl', 'maxBytes', 'storable', ...HTTP_OPTIONS, ...SPREAD_OPTIONS],
 ]
 
 type Fn<Name extends keyof RouteCacheOptions> = Extract<
@@ -186,6 +191,7 @@ export interface CheckedRouteOptions extends CheckedSpread, CheckedCoalesceOptio
   anyStatus: boolean
   http: CheckedHttpOptions
   strict: boolean
+  settleMs: number
   bypass: RouteCacheOptions['bypass']
   clientCacheControl: string | undefined
   maxBytes: number
@@ -212,6 +218,7 @@ export function checkRouteOptions(
     anyStatus: ttl === 'headers' && !reader.has('statuses'),
     http: checkHttpOptions(reader, ttl === 'headers'),
     strict: reader.oneOf('consistency', ['eventual', 'strict']) === 'strict',
+    settleMs: (reader.duration('settle') ?? 0) * 1000,
     ...checkCoalesce(reader),
     bypass: reader.function<NonNullable<RouteCacheOptions['bypass']>>('bypass'),
     clientCacheControl: checkClientCacheControl(reader),

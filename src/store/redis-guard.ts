@@ -85,6 +85,9 @@ class Attempt<T> extends Deadline {
   }
 }
 
+/** Commands that the client may keep: a server that stands still answers none of them. */
+const MAX_UNANSWERED = 10_000
+
 export type BreakerState = 'closed' | 'open' | 'half-open'
 
 /**
@@ -100,6 +103,8 @@ export class RedisGuard {
   #failures = 0
   #openUntil = 0
   #probing = false
+  /** Commands that the client has neither answered nor given up, whatever their deadlines. */
+  #unanswered = 0
 
   constructor(client: RedisClient, options: GuardOptions) {
     this.client = client
@@ -128,20 +133,33 @@ export class RedisGuard {
   ask<T>(operation: string, question: Question<T>): void {
     const { run, done, deadlineMs = this.#options.deadlineMs, soft } = question
     if (!isReachable(this.client)) {
-      this.#report(operation, new Error(`Redis is not connected (${this.client.status})`))
+      this.report(operation, new Error(`Redis is not connected (${this.client.status})`))
       return done(FAILED)
     }
     const isProbe = this.#openUntil !== 0
     if (isProbe && !this.#mayProbe()) return done(FAILED)
+    if (this.#unanswered >= MAX_UNANSWERED) {
+      this.report(operation, new Error(`${MAX_UNANSWERED} commands wait for an answer`))
+      this.#probing &&= !isProbe
+      return done(FAILED)
+    }
     const answered = soft === undefined ? done : this.#withSoft(done, soft)
     const attempt = new Attempt(this.#deadlinesOf(deadlineMs), answered, (error, unreachable) => {
       if (error === undefined) this.#succeeded(isProbe)
       else this.#failed(operation, error, { unreachable, isProbe })
     })
     try {
-      run(this.client).then(
-        (value) => attempt.end(value),
-        (error: unknown) => attempt.end(FAILED, asError(error), !isReply(error)),
+      const answer = run(this.client)
+      this.#unanswered++
+      answer.then(
+        (value) => {
+          this.#unanswered--
+          attempt.end(value)
+        },
+        (error: unknown) => {
+          this.#unanswered--
+          attempt.end(FAILED, asError(error), !isReply(error))
+        },
       )
     } catch (error) {
       attempt.end(FAILED, asError(error))
@@ -190,7 +208,7 @@ export class RedisGuard {
     error: Error,
     { unreachable, isProbe }: { unreachable: boolean; isProbe: boolean },
   ): void {
-    this.#report(operation, error)
+    this.report(operation, error)
     const { breaker } = this.#options
     if (breaker === false || (this.#openUntil !== 0 && !isProbe)) return
     this.#probing = false
@@ -203,7 +221,8 @@ export class RedisGuard {
     }
   }
 
-  #report(operation: string, error: Error): void {
+  /** Trouble that is no failure of a command. */
+  report(operation: string, error: Error): void {
     this.lastError = error.message
     this.#options.onTrouble(operation, error)
   }
