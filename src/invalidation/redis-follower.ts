@@ -155,10 +155,7 @@ export class RedisFollower {
   async #load(): Promise<void> {
     this.#reloadAsked = false
     this.#wentBack = false
-    const {
-      calls: { keys },
-      maxTags,
-    } = this.#options
+    const { keys } = this.#options.calls
     await within(PATIENCE_MS, ensureConnected(this.#connection))
     await this.#options.inspect?.(this.#connection)
     const sentAt = performance.now()
@@ -177,7 +174,7 @@ export class RedisFollower {
     if (currentEpoch !== epoch || !floor || complete === null) {
       throw new Error('the control keys changed while they were read')
     }
-    const table = new LogTable(maxTags)
+    const table = new LogTable(this.#options.maxTags)
     // A snapshot has no modes. The last may have been the softest, so the hardest is assumed.
     for (const [tag, lastSeq] of tags) table.merge(tag, lastSeq, 'purge')
     table.raiseFloor(Number(floor))
