@@ -7,6 +7,7 @@ import { Retry, ensureConnected, ownConnection, within, withReason } from './red
 import { type LogRecord, parseRecords } from './redis-records.ts'
 import { CONTROL_TTL_SECONDS, type ControlCalls, controlKeyList } from './redis-scripts.ts'
 import { readTags } from './redis-snapshot.ts'
+import { Waits } from './waits.ts'
 
 export interface FollowerOptions {
   calls: ControlCalls
@@ -49,8 +50,7 @@ export class RedisFollower {
   inStep = false
   readonly #options: FollowerOptions
   readonly #connection: RedisClient
-  /** Each looks whether its condition holds; with true it gives up. */
-  readonly #waiters = new Set<(giveUp?: boolean) => void>()
+  readonly #waits = new Waits()
   #closed = false
   #reloadAsked = false
   #wentBack = false
@@ -106,25 +106,14 @@ export class RedisFollower {
 
   /** Resolves when `condition` holds, at the latest after the given time; says whether it does. */
   until(condition: () => boolean, milliseconds: number): Promise<boolean> {
-    if (condition() || this.#closed) return Promise.resolve(condition())
-    return new Promise((resolve) => {
-      const check = (giveUp = false): void => {
-        const holds = condition()
-        if (!holds && !giveUp) return
-        clearTimeout(timer)
-        this.#waiters.delete(check)
-        resolve(holds)
-      }
-      const timer = setTimeout(() => check(true), milliseconds)
-      this.#waiters.add(check)
-    })
+    return this.#waits.until(condition, milliseconds)
   }
 
   async close(): Promise<void> {
     this.#closed = true
     this.verifiedAt = -Infinity
     this.#retry.wake()
-    for (const check of this.#waiters) check(true)
+    this.#waits.close()
     this.#connection.disconnect()
     this.#end?.()
     await this.#running
@@ -295,6 +284,6 @@ export class RedisFollower {
       if (this.#target.sentAt > this.verifiedAt) this.verifiedAt = this.#target.sentAt
     }
     this.history.note(this.position, performance.now())
-    for (const check of this.#waiters) check()
+    this.#waits.look()
   }
 }
