@@ -33,7 +33,7 @@ await soak.stop()
 const { eventual, strict } = soak.histories
 const growth = soak.growth()
 /** Over a short time a slope says nothing. */
-const isLong = minutes >= 3
+const isLong = soak.samples.filter(({ isFull }) => isFull).length >= 24
 const figures: [what: string, value: string, isGood: boolean][] = [
   ['requests', `${soak.requests}, and ${soak.aborted} that hung up`, true],
   ['faults', JSON.stringify(soak.faults), true],
@@ -57,7 +57,7 @@ const figures: [what: string, value: string, isGood: boolean][] = [
     states.every(({ bytes }) => bytes <= MEMORY_MIB * MIB),
   ],
   [
-    'RSS after the first third',
+    'RSS after the first third, memory full',
     growth
       .map(
         ({ perMinute, mean }) => `${mean.toFixed(0)} MiB, ${perMinute.toFixed(2)} more each minute`,
