@@ -9,6 +9,8 @@ const MIB = 1024 * 1024
 const MEMORY_MIB = 16
 /** What may be noise, over all the time that counts: the engine gives memory back when it likes to. */
 const FLAT = 0.1
+/** The wait for runs of others takes 5 s at the most; then there is a run of one's own. */
+const LONGEST_MS = 8000
 
 const soak = await Soak.start({
   processes: 2,
@@ -49,7 +51,7 @@ const figures: [what: string, value: string, isGood: boolean][] = [
   [
     'longest request',
     `${soak.slowest.milliseconds.toFixed(0)} ms, ${soak.slowest.what}`,
-    soak.slowest.milliseconds < 5000,
+    soak.slowest.milliseconds < LONGEST_MS,
   ],
   [
     'memory tier',
