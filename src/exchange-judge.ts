@@ -123,6 +123,7 @@ function complete(
     staleIfErrorUntil: lifetimes.staleIfErrorUntil,
     keepUntil: lifetimes.keepUntil,
     mustRevalidate: lifetimes.mustRevalidate,
+    computeMs: lifetimes.computeMs,
     status: fill.status,
     headers: withheld.length === 0 ? headers : headers.filter(([name]) => !withheld.includes(name)),
     removed: fill.fields!.removed,

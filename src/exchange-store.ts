@@ -4,6 +4,7 @@ import type { Outcome } from './collapser.ts'
 import { type Storable, carriesNonce, judge } from './exchange-judge.ts'
 import type { StreamOutcome } from './exchange-recording.ts'
 import { hasRawFields } from './exchange-fields.ts'
+import { noteCacheable, noteUncacheable } from './exchange-learn.ts'
 import { cacheGroupsField, plainTags } from './group-tags.ts'
 import { indexEntry } from './exchange-variants.ts'
 import { type Exchange, NOTES, tellStatus } from './exchange.ts'
@@ -139,6 +140,7 @@ export function settleOnWire(exchange: Exchange, reply: FastifyReply, judgement:
   if (storable === undefined) {
     if (flow !== undefined) flow.settle = undefined
     if (judgement.overtaken && exchange.refresh) exchange.refresh.overtaken = true
+    noteUncacheable(exchange, judgement.status.detail as NotStoredReason)
     release(exchange, judgement.overtaken ? 'overtaken' : 'uncacheable')
   } else if (flow === undefined) keep(exchange, storable)
   else {
@@ -159,6 +161,7 @@ function settleFlow(
 ): void {
   if (body === undefined) {
     const isTooMuch = failure === 'too-big' || failure === 'crowded'
+    if (failure === 'too-big') noteUncacheable(exchange, failure)
     return release(exchange, isTooMuch ? 'uncacheable' : 'overtaken')
   }
   const whole = { ...entry, body }
@@ -166,11 +169,21 @@ function settleFlow(
   const size = tiers.sizeOf(exchange.key, whole)
   // What was true when the head was sent may have changed while the body was made.
   const isPrivate = exchange.hasToken || exchange.sawIgnored || carriesNonce(reply, whole)
-  if (isPrivate || !tiers.hasRoom(size)) release(exchange, 'uncacheable')
-  else if (entry.epoch !== '' && !log.allows(whole)) {
+  if (isPrivate || !tiers.hasRoom(size)) {
+    noteUncacheable(exchange, exchange.sawIgnored ? 'query' : isPrivate ? 'private' : 'too-big')
+    release(exchange, 'uncacheable')
+  } else if (entry.epoch !== '' && !log.allows(whole)) {
     if (exchange.refresh) exchange.refresh.overtaken = true
     release(exchange, 'overtaken')
   } else keep(exchange, { entry: whole, size, variant, settles })
+}
+
+/** Whether those who wait can have it, which is noted of the route. */
+function isForMany(exchange: Exchange, entry: StoredEntry): boolean {
+  const isForOthers = answersOthers(entry, exchange.cache.tiers.now())
+  if (isForOthers) noteCacheable(exchange)
+  else noteUncacheable(exchange, 'no-cache')
+  return isForOthers
 }
 
 /** Stores, and hands over to those who wait. */
@@ -181,8 +194,9 @@ function keep(exchange: Exchange, storable: Storable): void {
   if (settles && exchange.refresh) exchange.refresh.overtaken = true
   else noteRefreshed(exchange, variant?.key ?? exchange.key)
   const { flight, lease } = exchange
+  const isForOthers = isForMany(exchange, entry)
   if (flight === undefined && lease === undefined) return
-  if (!answersOthers(entry, exchange.cache.tiers.now())) return release(exchange, 'uncacheable')
+  if (!isForOthers) return release(exchange, 'uncacheable')
   exchange.lease = undefined
   void lease?.settle(settles ? 'failed' : 'over', stored)
   if (flight?.waiters === undefined) return release(exchange, 'unwaited')

@@ -64,6 +64,12 @@ export interface ResponseCacheOptions {
   /** How long one operation on Redis may take before the request goes on without. @default 250 */
   deadlineMs?: number
   /**
+   * How long a lookup waits for Redis where this process holds a stale response that may be served
+   * (`staleWhileRevalidate`, or after a soft invalidation); at most `deadlineMs`.
+   * @default 50, or `deadlineMs` if that is less
+   */
+  softDeadlineMs?: number
+  /**
    * After this many timeouts or lost connections in a row Redis is left alone, and tried again with
    * a single request each `resetMs`. @default { failures: 5, resetMs: 1000 }
    */
@@ -96,6 +102,7 @@ export interface CheckedOptions {
   global: boolean
   credentialHeaders: readonly string[]
   deadlineMs: number
+  softDeadlineMs: number
   readYourWrites: CheckedReadYourWrites | undefined
   durability: Durability | undefined
   breaker: BreakerOptions | false
@@ -109,8 +116,8 @@ export interface CheckedOptions {
 const WHERE = 'fastify-response-cache'
 const KNOWN = [
   ...['redis', 'namespace', 'memory', 'defaults', 'global', 'consistency', 'credentialHeaders'],
-  ...['deadlineMs', 'breaker', 'statusHeader', 'cacheGroups', 'onError', 'decorateAs'],
-  ...['readYourWrites', 'durability'],
+  ...['deadlineMs', 'softDeadlineMs', 'breaker', 'statusHeader', 'cacheGroups', 'onError'],
+  ...['decorateAs', 'readYourWrites', 'durability'],
 ]
 const DEFAULT_MAX_BYTES = 64 * 1024 * 1024
 
@@ -124,7 +131,7 @@ export function checkOptions(options: ResponseCacheOptions, app: FastifyInstance
   if (typeof statusHeader !== 'boolean' && statusHeader !== 'x-cache') {
     reader.fail('statusHeader', "true, false or 'x-cache'")
   }
-  const deadlineMs = reader.integer('deadlineMs', 1, MAX_TIMER_MS) ?? 250
+  const deadlines = checkDeadlines(reader)
   const decorateAs = reader.text('decorateAs') ?? 'cache'
   return {
     redis,
@@ -139,8 +146,8 @@ export function checkOptions(options: ResponseCacheOptions, app: FastifyInstance
     defaults: checkDefaults(reader),
     global: reader.flag('global') ?? false,
     credentialHeaders: checkCredentialHeaders(reader),
-    deadlineMs,
-    readYourWrites: checkReadYourWrites(reader, { decorateAs, deadlineMs }),
+    ...deadlines,
+    readYourWrites: checkReadYourWrites(reader, { decorateAs, ...deadlines }),
     durability: checkDurability(reader, redis !== undefined),
     breaker: checkBreaker(reader),
     statusHeader: statusHeader !== false,
@@ -194,6 +201,14 @@ function checkCredentialHeaders(reader: OptionsReader): readonly string[] {
     throw new InvalidOptionError(`${reader.path('credentialHeaders')}: '${bad}' is no header name`)
   }
   return [...new Set([...CREDENTIAL_FIELDS, ...own])]
+}
+
+function checkDeadlines(
+  reader: OptionsReader,
+): Pick<CheckedOptions, 'deadlineMs' | 'softDeadlineMs'> {
+  const deadlineMs = reader.integer('deadlineMs', 1, MAX_TIMER_MS) ?? 250
+  const softDeadlineMs = reader.integer('softDeadlineMs', 1, deadlineMs) ?? Math.min(50, deadlineMs)
+  return { deadlineMs, softDeadlineMs }
 }
 
 function checkBreaker(reader: OptionsReader): BreakerOptions | false {

@@ -26,6 +26,8 @@ export interface ResponseCacheParts {
   revalidator: Revalidator
   fleet: FleetFlights | undefined
   readYourWrites: ReadYourWrites | undefined
+  /** From 0 to 1, without 1. */
+  random?: () => number
 }
 
 /** Everything that the routes and the client of one registration share. */
@@ -49,8 +51,10 @@ export class ResponseCache {
   /** Bodies that are recorded while they flow to clients. */
   readonly recorded: ByteBudget
   readonly readQuery: QueryReader
+  readonly random: () => number
   /** By route pattern; GET and HEAD of a pattern count together. */
   readonly routeStats: Map<string, RouteStats> = new Map()
+  readonly policies: Policy[] = []
   readonly #filters = new Map<string, QueryPredicate | undefined>()
 
   constructor(parts: ResponseCacheParts) {
@@ -68,6 +72,7 @@ export class ResponseCache {
     this.fleet = parts.fleet
     this.readYourWrites = parts.readYourWrites
     this.tiers.redis?.acceptBodies(parts.maxEntryBytes)
+    this.random = parts.random ?? (() => Math.random())
   }
 
   get log(): InvalidationLog {
@@ -87,6 +92,7 @@ export class ResponseCache {
 
   adopt(policy: Policy): void {
     this.tiers.redis?.acceptBodies(policy.maxBytes)
+    this.policies.push(policy)
     this.#filters.set(policy.filterId, policy.counts)
     if (policy.settleMs > 0) this.log.rememberFor(policy.settleMs)
   }

@@ -8,7 +8,6 @@ function retryDelay(times: number): number {
 }
 
 /**
-/**
  * Options of the user's client that would end a blocking read, or would give its answer another
  * shape; every command here has a limit of its own.
  */
@@ -38,9 +37,23 @@ export function ownConnection(client: RedisClient): RedisClient {
         autoResendUnfulfilledCommands: false,
         retryStrategy: retryDelay,
       })
-  // Trouble is seen by the command it hits; without a listener ioredis would print it.
-  connection.on('error', () => {})
+  connection.on('error', (error: ConnectionError) => {
+    lastErrors.set(connection, error.lastNodeError ?? error)
+  })
+  connection.on('ready', () => lastErrors.delete(connection))
   return connection
+}
+
+/** Of a Cluster client the reason is in the error of a node. */
+type ConnectionError = Error & { lastNodeError?: Error }
+
+const lastErrors = new WeakMap<RedisClient, Error>()
+
+/** The error of a command, with why there is no connection: the command only knows that it waited. */
+export function withReason(connection: RedisClient, error: Error): Error {
+  const reason = lastErrors.get(connection)
+  if (reason === undefined || reason.message === error.message) return error
+  return new Error(`${error.message}: ${reason.message}`, { cause: reason })
 }
 
 /** Connects if that is needed; rejects when it fails. */
@@ -57,9 +70,9 @@ export async function ensureConnected(connection: RedisClient): Promise<void> {
 /** Rejects when the command has not answered in time; what comes later is ignored. */
 export function within<T>(milliseconds: number, command: Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => {
-      reject(new Error(`no answer within ${milliseconds} ms`))
-    }, milliseconds)
+    const late = (): void => reject(new Error(`no answer within ${milliseconds} ms`))
+    // In a process that stood still the answer may have come long ago, and is read after the timers.
+    const timer = setTimeout(() => setImmediate(late), milliseconds)
     timer.unref()
     command.then(resolve, reject).finally(() => clearTimeout(timer))
   })

@@ -3,7 +3,7 @@ import type { LogPosition } from '../stored-response.ts'
 import { newEpoch } from './local-log.ts'
 import { PositionHistory } from './position-history.ts'
 import { LogTable } from './log-table.ts'
-import { Retry, ensureConnected, ownConnection, within } from './redis-connection.ts'
+import { Retry, ensureConnected, ownConnection, within, withReason } from './redis-connection.ts'
 import { type LogRecord, parseRecords } from './redis-records.ts'
 import { CONTROL_TTL_SECONDS, type ControlCalls, controlKeyList } from './redis-scripts.ts'
 import { readTags } from './redis-snapshot.ts'
@@ -15,6 +15,8 @@ export interface FollowerOptions {
   inspect: ((connection: RedisClient) => Promise<void>) | undefined
   /** Called after each load, before the table is trusted again. */
   beforeTrust: () => Promise<void>
+  /** Called when the position has changed, before anybody sees the new one. */
+  onApplied?: () => void
   onTrouble: (operation: string, error: Error) => void
   /** May say again what has been said. */
   onChange?: ((change: LogChange) => void) | undefined
@@ -27,6 +29,8 @@ const UNKNOWN: LogPosition = { epoch: '', seq: 0 }
 
 /** How long a read of the stream waits, and so how often an idle follower asks whether it is right. */
 const BLOCK_MS = 500
+/** Records in one answer at most. */
+const PAGE = 1000
 /** On top of what a command may take by itself. */
 const PATIENCE_MS = 1500
 const REFRESH_TTL_MS = 60_000
@@ -59,6 +63,7 @@ export class RedisFollower {
   #checkedSeq = -1
   #ttlRefreshedAt = 0
   #running: Promise<void> | undefined
+  #end: (() => void) | undefined
   readonly #retry = new Retry()
 
   constructor(client: RedisClient, options: FollowerOptions) {
@@ -121,18 +126,24 @@ export class RedisFollower {
     this.#retry.wake()
     for (const check of this.#waiters) check(true)
     this.#connection.disconnect()
+    this.#end?.()
     await this.#running
   }
 
   async #run(): Promise<void> {
     while (!this.#closed) {
       try {
-        await this.#load()
-        await this.#follow()
+        await new Promise<void>((resolve, reject) => {
+          // A Cluster client that is told to disconnect while it connects may never answer.
+          this.#end = resolve
+          this.#load()
+            .then(() => this.#follow())
+            .then(resolve, reject)
+        })
       } catch (error) {
         if (this.#closed) return
         this.inStep = false
-        this.#options.onTrouble('follow', error as Error)
+        this.#options.onTrouble('follow', withReason(this.#connection, error as Error))
         this.#options.onChange?.('log-lost')
         // A frozen server keeps the socket open; only a new connection can tell.
         if (this.#connection.status === 'ready') this.#connection.disconnect(true)
@@ -173,8 +184,8 @@ export class RedisFollower {
     table.version = this.table.version + 1
     this.table = table
     if (epoch !== this.position.epoch) {
-      if (this.position !== UNKNOWN) this.#options.onChange?.('epoch-changed')
       this.#leaveEpoch()
+      if (this.#left.length > 0) this.#options.onChange?.('epoch-changed')
     }
     this.position = { epoch, seq: Number(seq) }
     this.#lastId = lastId
@@ -213,7 +224,7 @@ export class RedisFollower {
       const answer = await within(
         BLOCK_MS + PATIENCE_MS,
         this.#connection.xread(
-          ...(['COUNT', 1000, 'BLOCK', BLOCK_MS, 'STREAMS'] as const),
+          ...(['COUNT', PAGE, 'BLOCK', BLOCK_MS, 'STREAMS'] as const),
           ...([this.#options.calls.keys.log, this.#lastId] as const),
         ),
       )
@@ -222,6 +233,9 @@ export class RedisFollower {
         if (this.#wentBack) await this.#giveUp(this.position.epoch)
         return this.askReload()
       }
+      if (records.length > 0) this.#options.onApplied?.()
+      // After a whole page there is more to read, and what was not reached is not missing.
+      if (records.length === PAGE) continue
       if (performance.now() - checkedAt >= BLOCK_MS || records.length === 0) {
         checkedAt = performance.now()
         if (!(await this.#check())) return this.askReload()
@@ -250,10 +264,10 @@ export class RedisFollower {
    * failover may have lost the end of the log. False when the table cannot be right.
    */
   async #check(): Promise<boolean> {
-    const { keys } = this.#options.calls
     const behind = this.#checkedSeq > this.position.seq
     const sentAt = performance.now()
-    const [epoch, seq] = await within(PATIENCE_MS, this.#connection.mget(keys.epoch, keys.seq))
+    const asked = this.#options.calls.position(this.#connection)
+    const [epoch, seq] = await within(PATIENCE_MS, asked)
     if (epoch !== this.position.epoch || seq == null) return false
     if (Number(seq) < this.position.seq) {
       await this.#giveUp(epoch)

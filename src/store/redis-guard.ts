@@ -28,6 +28,28 @@ export interface Question<T> {
   run: (client: RedisClient) => Promise<T>
   done: (answer: T | typeof FAILED) => void
   deadlineMs?: number
+  /** For who has something to go on with; `done` is called all the same. */
+  soft?: SoftDeadline | undefined
+}
+
+/** When to go on without the answer, though it may still come. */
+export interface SoftDeadline {
+  milliseconds: number
+  /** Called once, unless `done` is called before. */
+  passed: () => void
+}
+
+class SoftWait extends Deadline {
+  readonly #passed: () => void
+
+  constructor(passed: () => void) {
+    super()
+    this.#passed = passed
+  }
+
+  override expire(): void {
+    this.#passed()
+  }
 }
 
 /** One operation on its way; what answers after the deadline was counted then, and is ignored. */
@@ -105,10 +127,11 @@ export class RedisGuard {
 
   /**
    * Calls `done` once, with the answer or with FAILED: within this call when Redis is not asked,
-   * else in the asynchronous context of the caller. Neither throws nor rejects.
+   * else in the asynchronous context of the caller. Neither throws nor rejects. A soft deadline that
+   * passes is no failure: only what becomes of the operation by its own deadline counts.
    */
   ask<T>(operation: string, question: Question<T>): void {
-    const { run, done, deadlineMs = this.#options.deadlineMs } = question
+    const { run, done, deadlineMs = this.#options.deadlineMs, soft } = question
     if (!isReachable(this.client)) {
       this.report(operation, new Error(`Redis is not connected (${this.client.status})`))
       return done(FAILED)
@@ -120,7 +143,8 @@ export class RedisGuard {
       this.#probing &&= !isProbe
       return done(FAILED)
     }
-    const attempt = new Attempt(this.#deadlinesOf(deadlineMs), done, (error, unreachable) => {
+    const answered = soft === undefined ? done : this.#withSoft(done, soft)
+    const attempt = new Attempt(this.#deadlinesOf(deadlineMs), answered, (error, unreachable) => {
       if (error === undefined) this.#succeeded(isProbe)
       else this.#failed(operation, error, { unreachable, isProbe })
     })
@@ -142,7 +166,20 @@ export class RedisGuard {
     }
   }
 
-  /** There are two lengths: that of requests and that of invalidations. */
+  #withSoft<T>(
+    done: Question<T>['done'],
+    { milliseconds, passed }: SoftDeadline,
+  ): Question<T>['done'] {
+    const deadlines = this.#deadlinesOf(milliseconds)
+    const wait = new SoftWait(passed)
+    deadlines.add(wait)
+    return (answer) => {
+      deadlines.remove(wait)
+      done(answer)
+    }
+  }
+
+  /** There are three lengths: the soft one, that of requests and that of invalidations. */
   #deadlinesOf(milliseconds: number): Deadlines {
     let deadlines = this.#deadlines.get(milliseconds)
     if (deadlines === undefined) {

@@ -9,7 +9,7 @@ import {
   rereadEntry,
 } from '../stored-response.ts'
 import { Cached, type EntryNotes } from './cached.ts'
-import { FAILED, type RedisClient, type RedisGuard } from './redis-guard.ts'
+import { FAILED, type RedisClient, type RedisGuard, type SoftDeadline } from './redis-guard.ts'
 
 /**
  * Compare and set on the entry's own key. KEYS[1]: the entry. ARGV: frame, ttl in milliseconds,
@@ -82,11 +82,12 @@ export class RedisStore {
   }
 
   /** The same for a callback, which is called in the asynchronous context of nobody. */
-  read(key: string, done: (cached: Cached | undefined) => void): void {
+  read(key: string, done: (cached: Cached | undefined) => void, soft?: SoftDeadline): void {
     const name = this.#prefix + key
     this.#guard.ask('get', {
       run: (client) => this.#fetch(client, name),
       done: (bytes) => done(bytes === FAILED ? undefined : this.#decode(key, name, bytes)),
+      soft,
     })
   }
 

@@ -23,8 +23,8 @@ export interface Arrangement {
 
 export interface Site {
   readonly app: FastifyInstance
-  get(url: string): Promise<{ version: number; status: string }>
-  put(id: string): Promise<void>
+  readonly get: (url: string) => Promise<{ version: number; status: string }>
+  readonly put: (id: string) => Promise<void>
 }
 
 let namespaces = 0
