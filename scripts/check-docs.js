@@ -1,5 +1,6 @@
 // What the documents say about the code, as far as a script can tell: the README's first snippet is the
-// compiled quickstart, links lead to files that exist, CONTRIBUTING's map names every file of src.
+// compiled quickstart, links lead to files that exist, tests that are named with their titles are there,
+// CONTRIBUTING's map names every file of src.
 import { existsSync, readFileSync, readdirSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 
@@ -32,6 +33,37 @@ for (const document of documents) {
       problems.push(`${document}: nothing is at ${target}`)
     }
   }
+}
+
+// [file](../test/…): "title"; "another"
+for (const document of documents) {
+  const named = /\]\(([^)]+\.test\.ts)\): ((?:"[^"]+"(?:; )?)+)/g
+  for (const [, target, titles] of read(document).matchAll(named)) {
+    const source = read(join(dirname(document), target))
+    for (const [, title] of titles.matchAll(/"([^"]+)"/g)) {
+      if (!hasTest(source, title)) problems.push(`${document}: no test "${title}" in ${target}`)
+    }
+  }
+}
+
+/**
+ * Where a title is put together, its parts must stand somewhere in the file.
+ * @param {string} source
+ * @param {string} title
+ */
+function hasTest(source, title) {
+  const calls = source.matchAll(/\b(?:it|test)\(\s*(?:'((?:[^'\\]|\\.)+)'|`([^`]+)`)/g)
+  return [...calls].some(([, plain, template]) => {
+    if (template === undefined) return plain?.replaceAll("\\'", "'") === title
+    const texts = template.split(/\$\{[^}]*\}/).map(escape)
+    const parts = new RegExp(`^${texts.join('(.*)')}$`).exec(title)?.slice(1)
+    return parts?.every((part) => source.includes(part)) ?? false
+  })
+}
+
+/** @param {string} text */
+function escape(text) {
+  return text.replace(/[$()*+.?[\\\]^{|}]/g, '\\$&')
 }
 
 const map = read('CONTRIBUTING.md')

@@ -15,6 +15,8 @@ export interface FollowerOptions {
   inspect: ((connection: RedisClient) => Promise<void>) | undefined
   /** Called after each load, before the table is trusted again. */
   beforeTrust: () => Promise<void>
+  /** Called when the position has changed, before anybody sees the new one. */
+  onApplied?: () => void
   onTrouble: (operation: string, error: Error) => void
   /** May say again what has been said. */
   onChange?: ((change: LogChange) => void) | undefined
@@ -153,10 +155,7 @@ export class RedisFollower {
   async #load(): Promise<void> {
     this.#reloadAsked = false
     this.#wentBack = false
-    const {
-      calls: { keys },
-      maxTags,
-    } = this.#options
+    const { keys } = this.#options.calls
     await within(PATIENCE_MS, ensureConnected(this.#connection))
     await this.#options.inspect?.(this.#connection)
     const sentAt = performance.now()
@@ -175,15 +174,15 @@ export class RedisFollower {
     if (currentEpoch !== epoch || !floor || complete === null) {
       throw new Error('the control keys changed while they were read')
     }
-    const table = new LogTable(maxTags)
+    const table = new LogTable(this.#options.maxTags)
     // A snapshot has no modes. The last may have been the softest, so the hardest is assumed.
     for (const [tag, lastSeq] of tags) table.merge(tag, lastSeq, 'purge')
     table.raiseFloor(Number(floor))
     table.version = this.table.version + 1
     this.table = table
     if (epoch !== this.position.epoch) {
-      if (this.position !== UNKNOWN) this.#options.onChange?.('epoch-changed')
       this.#leaveEpoch()
+      if (this.#left.length > 0) this.#options.onChange?.('epoch-changed')
     }
     this.position = { epoch, seq: Number(seq) }
     this.#lastId = lastId
@@ -231,6 +230,7 @@ export class RedisFollower {
         if (this.#wentBack) await this.#giveUp(this.position.epoch)
         return this.askReload()
       }
+      if (records.length > 0) this.#options.onApplied?.()
       // After a whole page there is more to read, and what was not reached is not missing.
       if (records.length === PAGE) continue
       if (performance.now() - checkedAt >= BLOCK_MS || records.length === 0) {

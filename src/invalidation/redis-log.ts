@@ -51,6 +51,7 @@ export class RedisLog implements InvalidationLog {
       maxTags,
       inspect: options.inspect,
       beforeTrust: () => this.#beforeTrust(),
+      onApplied: () => this.#forgetPending(),
       onTrouble,
       onChange: options.onChange,
     })
@@ -72,12 +73,18 @@ export class RedisLog implements InvalidationLog {
 
   allows(entry: Fenced): boolean {
     const { position, table } = this.#follower
-    return entry.epoch === position.epoch && table.allows(entry)
+    return entry.epoch === position.epoch && this.#isJudged(entry) && table.allows(entry)
   }
 
   verdict(entry: Fenced): Verdict {
     const { position, table } = this.#follower
-    return entry.epoch === position.epoch ? table.verdict(entry) : 'purged'
+    if (entry.epoch !== position.epoch || !this.#isJudged(entry)) return 'purged'
+    return table.verdict(entry)
+  }
+
+  /** What is pending has no number yet that others who are ahead of this process could be behind. */
+  #isJudged(entry: Fenced): boolean {
+    return entry.seq <= this.#follower.position.seq || this.#delivery.size === 0
   }
 
   verified(): boolean {
@@ -152,6 +159,7 @@ export class RedisLog implements InvalidationLog {
       }
       if ('why' in outcome) {
         this.#delivery.add(invalidation, outcome.isWritten)
+        this.#forget(invalidation)
         throw new InvalidationPendingError(describe(invalidation), outcome.why)
       }
       const { epoch, seq, before } = outcome
@@ -188,8 +196,13 @@ export class RedisLog implements InvalidationLog {
   /** A table that was just loaded does not know what Redis has not been told yet. */
   async #beforeTrust(): Promise<void> {
     for (const invalidation of this.#underWay) this.#forget(invalidation)
-    for (const invalidation of this.#delivery.all()) this.#forget(invalidation)
+    this.#forgetPending()
     if (this.#delivery.size > 0) await this.#delivery.deliver()
+  }
+
+  #forgetPending(): void {
+    if (this.#delivery.size === 0) return
+    for (const invalidation of this.#delivery.all()) this.#forget(invalidation)
   }
 
   state(): LogState {

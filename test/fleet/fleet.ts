@@ -1,8 +1,8 @@
 // Several processes behind one Redis, or one Cluster, and requests to them.
-import { Agent, request } from 'node:http'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Redis } from 'ioredis'
+import { Pool } from 'undici'
 
 import type { Stats } from '../../src/index.ts'
 import { eventually } from '../support/clock.ts'
@@ -15,15 +15,18 @@ import { MODES, type Topology } from './modes.ts'
 
 export const ITEMS = 60
 export const GROUPS = 12
-const CLEANUP_MS = 10_000
+const CLEANUP_MS = 20_000
 const POLL_MS = 25
 
 interface Worker {
   process: TestProcess
   port: number
+  pool: Pool
   /** Being killed, or not yet ready again. */
   down: boolean
 }
+
+type Method = 'GET' | 'POST'
 
 interface Answer {
   status: number
@@ -44,11 +47,12 @@ export class Fleet {
   readonly databases = new Map<string, Database>()
   /** What is going wrong at the moment. */
   fault: string | undefined
+  /** Beginnings and ends of a process that stood still. */
+  stalls = 0
   /** Requests that were sent again, to another process, because theirs had been killed. */
   resent = 0
   readonly #histories = new Set<History>()
   readonly #topology: Topology
-  readonly #agent = new Agent({ keepAlive: true })
 
   static async start(size: number, { cluster = false } = {}): Promise<Fleet> {
     const servers = cluster ? (await startCluster()).nodes : [await startRedis()]
@@ -77,7 +81,9 @@ export class Fleet {
       this.#topology,
       { read: ({ mode, id }: { mode: string; id: number }) => this.databaseOf(mode).read(id) },
     )
-    return { process, port: await process.ask<number>('port'), down: false }
+    const port = await process.ask<number>('port')
+    const patience = { headersTimeout: CLEANUP_MS, bodyTimeout: CLEANUP_MS }
+    return { process, port, pool: new Pool(`http://127.0.0.1:${port}`, patience), down: false }
   }
 
   databaseOf(mode: string): Database {
@@ -107,8 +113,16 @@ export class Fleet {
     const worker = this.workers[at]!
     worker.down = true
     await worker.process.stop()
+    await worker.pool.destroy()
     for (const history of this.#histories) history.restarted(at)
     this.workers[at] = await this.#startWorker()
+  }
+
+  /** Nothing happens in one process for so long. */
+  async stall(at: number, milliseconds: number): Promise<void> {
+    this.stalls++
+    await this.workers[at]!.process.ask('stall', milliseconds)
+    this.stalls++
   }
 
   /** Reads through one process, and lets the history judge. */
@@ -142,13 +156,14 @@ export class Fleet {
   }
 
   async stop(): Promise<void> {
-    this.#agent.destroy()
-    await Promise.all(this.workers.map(({ process }) => process.stop()))
+    await Promise.all(
+      this.workers.map(({ process, pool }) => Promise.all([process.stop(), pool.destroy()])),
+    )
     await Promise.all(this.servers.map((server) => server.stop()))
   }
 
   /** As a load balancer does it: what a process that was killed left unanswered goes to another. */
-  async #send(method: string, at: number, path: string, body?: unknown): Promise<Answer> {
+  async #send(method: Method, at: number, path: string, body?: unknown): Promise<Answer> {
     const worker = this.workers[at]!
     try {
       return await this.#exchange(method, at, path, body)
@@ -159,25 +174,18 @@ export class Fleet {
     }
   }
 
-  #exchange(method: string, worker: number, path: string, body: unknown): Promise<Answer> {
-    return new Promise((resolve, reject) => {
-      const startedAt = performance.now()
-      const { port } = this.workers[worker]!
-      const headers = body === undefined ? {} : { 'content-type': 'application/json' }
-      const options = { host: '127.0.0.1', port, method, path, headers, agent: this.#agent }
-      const sent = request({ ...options, timeout: CLEANUP_MS }, (incoming) => {
-        let text = ''
-        incoming.setEncoding('utf8').on('data', (chunk: string) => (text += chunk))
-        incoming.on('end', () => {
-          const hit = String(incoming.headers['cache-status']).includes('; hit')
-          resolve({ status: incoming.statusCode!, hit, text, startedAt, worker })
-        })
-        incoming.on('error', reject)
-      })
-      sent.on('timeout', () => sent.destroy(new Error(`no answer to ${method} ${path}`)))
-      sent.on('error', reject)
-      sent.end(body === undefined ? undefined : JSON.stringify(body))
+  async #exchange(method: Method, at: number, path: string, body: unknown): Promise<Answer> {
+    const startedAt = performance.now()
+    const sent = await this.workers[at]!.pool.request({
+      method,
+      path,
+      ...(body === undefined
+        ? {}
+        : { headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) }),
     })
+    const text = await sent.body.text()
+    const hit = String(sent.headers['cache-status']).includes('; hit')
+    return { status: sent.statusCode, hit, text, startedAt, worker: at }
   }
 }
 

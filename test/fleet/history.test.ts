@@ -36,6 +36,28 @@ describe('the judge of a history', () => {
     assert.equal(history.longestMs, 1100)
   })
 
+  it('holds a process to what it was told itself, until another is in its place', () => {
+    const history = new History()
+    history.forgotten({ tag: 'item:3', version: 2 }, 0, 1000)
+    history.read(row(1), 999, true, 0)
+    history.read(row(1), 1100, true, 1)
+    assert.equal(history.forgetful, 0)
+    history.read(row(1), 1100, true, 0)
+    assert.equal(history.forgetful, 1)
+    assert.equal(history.staleBeyond(0), 0, 'to the others nothing was promised')
+    history.restarted(0)
+    history.read(row(1), 1200, true, 0)
+    assert.equal(history.forgetful, 1)
+  })
+
+  it('tells the stale reads of a time from those that came later', () => {
+    const history = new History()
+    history.resolved({ tag: 'item:3', version: 2 }, 1000)
+    history.read(row(1), 1500, true)
+    history.read(row(1), 1700, true)
+    assert.deepEqual([history.staleBeyond(0, 1600), history.staleBeyond(600, 1600)], [1, 0])
+  })
+
   it('looks at the group as well as at the item', () => {
     const history = new History()
     history.resolved({ tag: 'group:2', version: 5 }, 1000)

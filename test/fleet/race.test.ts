@@ -76,18 +76,29 @@ describe('four processes that read and write at random while everything goes wro
         const requests = load.requestsOf(CACHED)
         t.diagnostic(
           `${topology}: ${requests} requests, ${load.failed.length} failed, ` +
-            `${fleet.resent} sent again, slowest read ${load.slowestMs.toFixed(0)} ms`,
+            `${fleet.resent} sent again`,
         )
+        t.diagnostic(`${topology}: slowest reads in ms, while ${JSON.stringify(load.slowestMs)}`)
         assert.deepEqual(load.failed, [])
         assert.ok(requests >= REQUESTS)
       })
 
       if (cluster) return
-      it('are found out when they use a naive store with an index set per tag', (t) => {
+      it('are found out when they use a naive store with an index set per tag', async (t) => {
         tell(t, NAIVE)
         const history = load.histories.get(NAIVE)!
         assert.ok(history.stale.length > 0, 'it does what strict must not do')
-        assert.ok(history.staleBeyond(boundMs) + old.get(NAIVE)! > 0, 'it does what nobody must do')
+        // What it left behind is overwritten soon under load, so it gets a few more chances.
+        let found = history.staleBeyond(boundMs) + old.get(NAIVE)!
+        for (let attempt = 0; attempt < 5 && found === 0; attempt++) {
+          const more = new Load(fleet, [NAIVE])
+          more.start()
+          await pause(CALM_MS / 2)
+          await more.end()
+          await pause(QUIET_MS)
+          found = (await more.readAll(NAIVE)).old
+        }
+        assert.ok(found > 0, 'it does what nobody must do')
       })
     })
   }

@@ -6,6 +6,7 @@ import type { TestContext } from 'node:test'
 
 export class Relay {
   readonly #sockets = new Set<Socket>()
+  readonly #pairs = new WeakMap<Socket, Socket>()
   readonly #server: Server
   #target: number
 
@@ -34,6 +35,17 @@ export class Relay {
     this.#server.on('connection', (socket) => this.#sockets.add(socket.on('error', () => {})))
   }
 
+  /** What was held up arrives, and all that follows; what came new meanwhile is cut. */
+  release(): void {
+    this.#server.removeAllListeners('connection')
+    this.#server.on('connection', (socket) => this.#pass(socket))
+    for (const socket of this.#sockets) {
+      const other = this.#pairs.get(socket)
+      if (other) socket.pipe(other)
+      else socket.destroy()
+    }
+  }
+
   /** Cuts every connection; those that follow lead to this port. */
   leadTo(target: number): void {
     this.#target = target
@@ -56,6 +68,7 @@ export class Relay {
         this.#sockets.delete(socket)
       })
     }
+    this.#pairs.set(near, far).set(far, near)
     near.pipe(far)
     far.pipe(near)
   }
