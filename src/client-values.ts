@@ -9,6 +9,7 @@ import {
   type ValueOptions,
   planMade,
   planValue,
+  planWritten,
 } from './value-options.ts'
 import { type ValueSpace, checkNames, checkTtl } from './value-space.ts'
 import { touchValue } from './value-touch.ts'
@@ -123,7 +124,7 @@ export class CacheValues {
     write: () => T | Promise<T>,
     options?: MadeOptions<NoInfer<T>>,
   ): Promise<T> {
-    return writeThrough(this.values, key, write, planMade(this.values.space, key, options))
+    return writeThrough(this.values, key, write, planWritten(this.values.space, key, options))
   }
 
   /**

@@ -21,8 +21,12 @@ export class Flight {
   /** Set when the computation threw, for those who share errors too. */
   failure: { error: unknown } | undefined
 
-  constructor(startedAt: number) {
+  /** When nobody may wait for it any longer. */
+  readonly endsAt: number
+
+  constructor(startedAt: number, maxWaitMs: number) {
     this.startedAt = startedAt
+    this.endsAt = startedAt + maxWaitMs
   }
 
   /** Those who wait already, and those who come, look for what is stored. */
@@ -96,9 +100,9 @@ export class Collapser {
   /** Begins a computation that others may join; undefined when this key is better not waited for. */
   lead(key: string, now: number, maxWaitMs: number): Flight | undefined {
     if (this.#flights.has(key) || this.#isHitForMiss(key, now)) return undefined
-    if (this.#flights.size >= this.#maxFlights) this.#dropAbandoned(now, maxWaitMs)
+    this.#dropAbandoned(now, this.#flights.size >= this.#maxFlights)
     if (this.#flights.size >= this.#maxFlights) return undefined
-    const flight = new Flight(now)
+    const flight = new Flight(now, maxWaitMs)
     this.#flights.set(key, flight)
     return flight
   }
@@ -155,9 +159,11 @@ export class Collapser {
     }
   }
 
-  #dropAbandoned(now: number, maxWaitMs: number): void {
+  /** Those of handlers that never answer. The first are the oldest; where room is needed, all count. */
+  #dropAbandoned(now: number, isFull: boolean): void {
     for (const [key, flight] of this.#flights) {
-      if (now - flight.startedAt >= maxWaitMs) this.#flights.delete(key)
+      if (now >= flight.endsAt) this.#flights.delete(key)
+      else if (!isFull) return
     }
   }
 }

@@ -6,7 +6,13 @@ import { currentFields } from './exchange-fields.ts'
 import { mayStoreStatus } from './exchange-judge.ts'
 import { watchIgnored } from './exchange-ignored.ts'
 import { addEntityTag, captureBody, listenToOwnSerializer } from './exchange-serializer.ts'
-import { type HeadFields, judgeOnWire, settleOnWire, withoutEntry } from './exchange-store.ts'
+import {
+  type HeadFields,
+  judgeOnWire,
+  release,
+  settleOnWire,
+  withoutEntry,
+} from './exchange-store.ts'
 import { targetTags } from './exchange-target.ts'
 import {
   type StreamPayload,
@@ -44,6 +50,8 @@ type WatchedRaw = FastifyReply['raw'] & { [EXCHANGE]?: Watch }
 export function watchAnswer(exchange: Exchange, reply: FastifyReply): void {
   const { log } = exchange.cache
   exchange.fill = new Fill(log.position, log.version, snapshot(currentFields(reply)))
+  const { settleMs } = exchange.policy
+  if (settleMs > 0) exchange.fill.settledSeq = log.reachedBefore(settleMs)
   exchange.fill.startedAt = exchange.cache.tiers.now()
   exchange.fill.requestFields = { ...reply.request.headers }
   const raw: WatchedRaw = reply.raw
@@ -166,6 +174,10 @@ function captureAnswer(
   return payload
 }
 
+const CROWDED = new Error(
+  'bodies that are on their way to slow clients take all the memory that they may have together',
+)
+
 /** The bytes are collected while they flow to the client, and stored when they have come to a good end. */
 function captureStream(
   exchange: Exchange,
@@ -181,14 +193,22 @@ function captureStream(
   captureBody(fill, reply, undefined)
   const flow: Flow = { outcome: undefined, settle: undefined }
   fill.flow = flow
-  // A hook may put another payload in its place; then nobody ever reads this one.
-  reply.raw.once('close', () => {
+  const share = exchange.cache.recorded.open()
+  const end = (): void => {
+    share.close()
     flow.outcome ??= { failure: 'incomplete' }
     flow.settle?.()
-  })
+    // Of a client that has gone before the first byte there is no header section.
+    release(exchange, 'overtaken')
+  }
+  // A hook may put another payload in its place; then nobody ever reads this one.
+  if (reply.raw.destroyed) end()
+  else reply.raw.once('close', end)
   return tapStream(payload, {
     maxBytes,
+    share,
     onEnd: (outcome) => {
+      if (outcome.failure === 'crowded') exchange.cache.trouble.report('stream', CROWDED)
       const isWhole = outcome.body !== undefined && agreesWithLength(length, outcome.body.length)
       flow.outcome ??= isWhole || outcome.body === undefined ? outcome : { failure: 'incomplete' }
       flow.settle?.()

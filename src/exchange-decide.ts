@@ -2,7 +2,9 @@ import type { FastifyRequest } from 'fastify'
 
 import type { Flight } from './collapser.ts'
 import type { Exchange } from './exchange.ts'
+import { isInWindow } from './http/freshness.ts'
 import { requestDirectives, requestVerdict } from './http/request-directives.ts'
+import type { RefreshContext } from './refresh-request.ts'
 import type { Cached } from './store/cached.ts'
 import type { Lookup } from './store/tiered-cache.ts'
 import type { StoredEntry } from './stored-response.ts'
@@ -44,13 +46,24 @@ function actionOn(
   now: number,
 ): Action {
   // The background refresh is there to run the handler, unless another has been faster.
-  if (refresh !== undefined) return state === 'fresh' ? 'hit' : 'forward'
+  if (refresh !== undefined) {
+    return state === 'fresh' && !isReplacedBy(refresh, entry) ? 'hit' : 'forward'
+  }
   const inWindow = state === 'stale' && isInWindow(entry, now)
   if (demands === undefined) return state === 'fresh' ? 'hit' : inWindow ? 'stale' : 'forward'
   const verdict = requestVerdict(demands, offered(cache, entry, state, { inWindow, now }), now)
   if (verdict === 'gateway-timeout') return 'only-if-cached'
   if (verdict !== 'use') return 'forward'
   return inWindow ? 'stale' : 'hit'
+}
+
+/** Fresh, and what an early refresh is there to replace. */
+export function isToBeReplaced({ refresh }: Exchange, { entry }: Cached): boolean {
+  return refresh !== undefined && isReplacedBy(refresh, entry)
+}
+
+function isReplacedBy({ replaces }: RefreshContext, { storedAt }: StoredEntry): boolean {
+  return replaces !== undefined && storedAt <= replaces
 }
 
 /** What a client may choose to take. A soft invalidation makes stale what its lifetime calls fresh. */
@@ -76,10 +89,11 @@ export function mayServeOthers({ stale, cache: { tiers } }: Exchange): boolean {
   return tiers.stateOf(stale, now) === 'stale' && isInWindow(stale.entry, now)
 }
 
-/** Whether what another request has found in a store is what this client asks for. */
+/** Whether what another request has found in a store is what this client, or refresh, asks for. */
 export function isAsked(exchange: Exchange, cached: Cached): boolean {
   const { demands, cache } = exchange
-  if (demands === undefined || cached.tier === 'handler') return true
+  if (cached.tier === 'handler') return true
+  if (demands === undefined) return !isToBeReplaced(exchange, cached)
   return decide(exchange, { found: cached, state: 'fresh' }, cache.tiers.now()) === 'hit'
 }
 
@@ -95,6 +109,9 @@ export async function mayShare(
   const { tiers, log } = exchange.cache
   if (exchange.policy.strict && !(await log.confirm())) return false
   if (!tiers.usable(cached, tiers.now()) || !isAsked(exchange, cached)) return false
+  // A handler that had run for this request could have read what has settled by then.
+  const { epoch, tags } = cached.entry
+  if (cached.settles && log.allows({ epoch, tags, seq: exchange.settledSeq })) return false
   if (log.verified()) return true
   return exchange.arrivedAt - flight.startedAt <= log.state().stalenessBoundMs
 }
@@ -123,14 +140,4 @@ export async function staleOf(
   }
   const state = tiers.stateOf(stale, tiers.now())
   return state && { found: stale, state }
-}
-
-/** RFC 5861 §3. A response without a window has none after a soft invalidation either. */
-function isInWindow(entry: StoredEntry, now: number): boolean {
-  const { freshUntil, staleWhileRevalidateUntil } = entry
-  return (
-    now < staleWhileRevalidateUntil &&
-    staleWhileRevalidateUntil > freshUntil &&
-    !entry.mustRevalidate
-  )
 }

@@ -69,8 +69,8 @@ export async function mayRefresh(
   context: RefreshContext,
   strict: boolean,
 ): Promise<boolean> {
-  const { key } = context
-  const find = (): Promise<Lookup | undefined> => findFresh(cache, key, strict)
+  const { key, replaces } = context
+  const find = (): Promise<Lookup | undefined> => findFresh(cache, key, strict, replaces)
   const turn = await cache.fleet!.refresh({ key, find, holdMs: MAX_REFRESH_MS })
   if (typeof turn !== 'object') return turn === 'alone'
   if (turn.lease !== undefined) context.lease = turn.lease
@@ -81,7 +81,9 @@ async function findFresh(
   { tiers }: ResponseCache,
   key: string,
   strict: boolean,
+  replaces?: number,
 ): Promise<Lookup | undefined> {
-  const lookup = await tiers.lookup(key, strict)
-  return lookup.state === 'fresh' ? lookup : undefined
+  const lookup = await tiers.lookup(key, strict, replaces !== undefined)
+  if (lookup.state !== 'fresh') return undefined
+  return replaces === undefined || lookup.found.entry.storedAt > replaces ? lookup : undefined
 }

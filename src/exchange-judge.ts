@@ -17,6 +17,8 @@ export interface Storable {
   readonly entry: StoredEntry
   /** What the entry costs the tier in memory, in bytes. */
   readonly size: number
+  /** For those who wait, and not to be stored: it may have been made of what was about to change. */
+  readonly settles: boolean
   /** Where the answer varies: its own key, and the index that leads to it. */
   readonly variant: { readonly key: string; readonly index: VariantIndex } | undefined
 }
@@ -121,6 +123,7 @@ function complete(
     staleIfErrorUntil: lifetimes.staleIfErrorUntil,
     keepUntil: lifetimes.keepUntil,
     mustRevalidate: lifetimes.mustRevalidate,
+    computeMs: lifetimes.computeMs,
     status: fill.status,
     headers: withheld.length === 0 ? headers : headers.filter(([name]) => !withheld.includes(name)),
     removed: fill.fields!.removed,
@@ -132,10 +135,18 @@ function complete(
   if (carriesNonce(reply, entry)) return 'nonce'
   // Nothing at all was invalidated while the handler ran: then these tags were not either.
   if (log.version !== fill.knownVersion && !log.allows(entry)) return 'invalidated'
-  if (names.length === 0) return { entry, size, variant: undefined }
+  const settles = isSettling(exchange, entry)
+  if (names.length === 0) return { entry, size, settles, variant: undefined }
   const key = keyOfVariant(exchange, reply.request, names)
   const index = indexWith(exchange.variants, names, key, entry.keepUntil)
-  return index === undefined ? 'too-many-variants' : { entry, size, variant: { key, index } }
+  return index === undefined
+    ? 'too-many-variants'
+    : { entry, size, settles, variant: { key, index } }
+}
+
+/** Something that it depends on was invalidated within `settle` before the handler started. */
+function isSettling({ policy, fill, cache }: Exchange, { epoch, tags }: StoredEntry): boolean {
+  return policy.settleMs > 0 && !cache.log.allows({ epoch, seq: fill!.settledSeq, tags })
 }
 
 /** Hooks may add tags until the very end; cache groups are tags, too. */

@@ -1,7 +1,8 @@
 import type { FastifyReply } from 'fastify'
 
-import type { Exchange } from './exchange.ts'
+import type { Exchange, Fill } from './exchange.ts'
 import { parseCacheControl } from './http/cache-control.ts'
+import { jitteredLifetime } from './http/early-refresh.ts'
 import { conditionsFor } from './http/revalidation.ts'
 import { validatorsOf } from './http/conditional.ts'
 import { type StoredFreshness, freshnessOf } from './http/lifetime.ts'
@@ -43,15 +44,27 @@ export function lifetimesOf(
   // The route's lifetime is for this cache; an s-maxage in the answer is for those further on.
   const stated = parseCacheControl(final('cache-control'))
   const directives = stated.sMaxage === undefined ? stated : { ...stated, sMaxage: undefined }
-  const freshness = freshnessOf(directives, ttl, now, rules)
+  const lifetime = spread(exchange, fill, ttl, noted !== undefined)
+  const freshness = freshnessOf(directives, lifetime, now, rules)
   return { lifetimes: kept(exchange, freshness, now), withheld: NONE }
+}
+
+/** What was only confirmed has the lifetime that it had, and that was shortened before. */
+function spread(
+  { policy, cache }: Exchange,
+  { fwdStatus }: Fill,
+  ttl: number,
+  isNoted: boolean,
+): number {
+  if (policy.ttlJitter === 0 || (fwdStatus !== undefined && !isNoted)) return ttl
+  return jitteredLifetime(ttl, policy.ttlJitter, cache.random())
 }
 
 /** What has validators is kept for a while longer: the handler may confirm it. */
 const MIN_KEPT_MS = 5 * 60_000
 const MAX_KEPT_MS = 24 * 3_600_000
 
-function kept({ fill }: Exchange, freshness: StoredFreshness, now: number): Lifetimes {
+function kept({ fill, policy }: Exchange, freshness: StoredFreshness, now: number): Lifetimes {
   const { storedAt, freshUntil, mustRevalidate } = freshness
   const { staleWhileRevalidateUntil, staleIfErrorUntil } = freshness
   let keepUntil = Math.max(freshUntil, staleWhileRevalidateUntil, staleIfErrorUntil)
@@ -71,5 +84,12 @@ function kept({ fill }: Exchange, freshness: StoredFreshness, now: number): Life
     staleIfErrorUntil,
     keepUntil,
     mustRevalidate,
+    computeMs: policy.earlyRefresh === 0 ? undefined : computeTime(fill!, freshUntil, now),
   }
+}
+
+/** Undefined where it took no time that can be told. No more than the lifetime: a clock may be set. */
+function computeTime({ startedAt }: Fill, freshUntil: number, now: number): number | undefined {
+  const took = Math.min(now - startedAt, freshUntil - now)
+  return took > 0 ? took : undefined
 }

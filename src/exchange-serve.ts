@@ -7,6 +7,7 @@ import { watchAnswer } from './exchange-answer.ts'
 import {
   type Action,
   decide,
+  isToBeReplaced,
   mayServeOthers,
   mayShare,
   mayWaitAgain,
@@ -14,8 +15,10 @@ import {
   staleOf,
 } from './exchange-decide.ts'
 import { contest, contestRefresh, isOfFleet } from './exchange-fleet.ts'
-import { asVariant, lookUp, peek } from './exchange-lookup.ts'
-import { refreshInBackground } from './exchange-refresh.ts'
+import { offer } from './exchange-learn.ts'
+import { asVariant, lookUp, lookUpOnce, peek } from './exchange-lookup.ts'
+import { catchUp, goAlone, isBehind } from './exchange-own-writes.ts'
+import { isBeingRefreshed, refreshInBackground, replayHit } from './exchange-refresh.ts'
 import { type ReplayBody, replay, replayCollapsed, replayOnError } from './exchange-replay.ts'
 import { askForValidation, mayStandIn, rescueFromThrow } from './exchange-validate.ts'
 import { noteRefreshed, release, seeToWaiters, tellForwarded } from './exchange-store.ts'
@@ -44,11 +47,24 @@ export function serve(request: FastifyRequest, reply: FastifyReply, handler: Han
   coverHooks(exchange, reply)
   if (exchange.policy.http.requestDirectives) readDemands(exchange, request)
   if (exchange.policy.vary.normalizers !== undefined) normalizeRequest(exchange, request)
+  if (isBehind(exchange)) {
+    return catchUp(exchange).then((isThere) => {
+      if (reply.sent) return undefined
+      if (isThere) return settled(reply, find(exchange, reply, handler))
+      return settled(reply, act(exchange, reply, handler, goAlone(exchange)))
+    })
+  }
+  return find(exchange, reply, handler)
+}
+
+/** What is there that may be used without asking anyone, or else whatever there is to do. */
+function find(exchange: Exchange, reply: FastifyReply, handler: Handler): unknown {
+  const { request } = reply
   const { tiers } = exchange.cache
   const now = tiers.now()
   const hot = tiers.hot(exchange.key, now, exchange.policy.strict)
   if (hot !== undefined && exchange.demands === undefined && exchange.refresh === undefined) {
-    reply.send(replay(exchange, reply, hot, now))
+    reply.send(replayHit(exchange, reply, hot, now))
     return undefined
   }
   const lookup = peek(exchange, request, now)
@@ -61,7 +77,7 @@ export function serve(request: FastifyRequest, reply: FastifyReply, handler: Han
   }
   const action = decide(exchange, lookup, now)
   if (action === 'hit') {
-    reply.send(replay(exchange, reply, lookup.found!, now))
+    reply.send(replayHit(exchange, reply, lookup.found!, now))
     return undefined
   }
   return act(exchange, reply, handler, action)
@@ -88,12 +104,6 @@ function act(
 /** What a handler returns that has this body to send; without one it has to send by itself. */
 function answer(reply: FastifyReply, body: ReplayBody): unknown {
   return body === undefined ? reply.send() : body
-}
-
-/** The first request that finds it stale refreshes it; those that come meanwhile need not wait. */
-function isBeingRefreshed({ cache, policy, key }: Exchange): boolean {
-  if (policy.coalesce === false) return false
-  return cache.collapser.join(key, cache.tiers.now(), policy.coalesce) !== undefined
 }
 
 function refuse(exchange: Exchange, reply: FastifyReply): FastifyReply {
@@ -138,7 +148,7 @@ function finish(
   const now = exchange.cache.tiers.now()
   const action = decide(exchange, lookup, now)
   if (action === 'hit') {
-    return answer(reply, replay(exchange, reply, lookup.found!, now))
+    return answer(reply, replayHit(exchange, reply, lookup.found!, now))
   }
   // One that leads a flight goes on with it: those who wait are waiting for its answer.
   if (exchange.flight === undefined) return act(exchange, reply, handler, action)
@@ -166,7 +176,7 @@ function collapse(
   action: Action | undefined,
 ): unknown {
   const { cache, policy, key } = exchange
-  if (policy.coalesce !== false && exchange.demands?.noStore !== true) {
+  if (policy.coalesce !== false && !exchange.isAlone && exchange.demands?.noStore !== true) {
     const now = cache.tiers.now()
     const flight = cache.collapser.join(key, now, policy.coalesce)
     if (flight?.refreshes && action === undefined) return lookThenAct(exchange, reply, handler)
@@ -175,7 +185,7 @@ function collapse(
       release(exchange, 'overtaken')
       return follow(exchange, reply, handler, flight)
     }
-    exchange.flight = cache.collapser.lead(key, now, policy.coalesce)
+    exchange.flight = offer(exchange, now, policy.coalesce)
     exchange.flightKey = key
   }
   if (action === undefined) return lookThenForward(exchange, reply, handler)
@@ -218,8 +228,7 @@ async function lookThenForward(
   reply: FastifyReply,
   handler: Handler,
 ): Promise<unknown> {
-  const { cache, policy } = exchange
-  return goOn(exchange, reply, handler, await cache.tiers.lookup(exchange.key, policy.strict))
+  return goOn(exchange, reply, handler, await lookUpOnce(exchange))
 }
 
 /** After something was asked: with what was found, or, where nobody has anything, with the handler. */
@@ -236,7 +245,11 @@ function goOn(
     if (reply.sent) return undefined
     return settled(reply, collapse(exchange, reply, handler, undefined))
   }
-  if (lookup?.state === 'fresh') release(exchange, lookup.found)
+  if (lookup?.state === 'fresh') {
+    // Who waits has what is to be replaced early.
+    if (isToBeReplaced(exchange, lookup.found)) exchange.flight?.serveStale(lookup.found)
+    else release(exchange, lookup.found)
+  }
   if (reply.sent) return release(exchange, 'overtaken')
   if (lookup === undefined) return settled(reply, forward(exchange, reply, handler))
   return settled(reply, finish(exchange, reply, handler, asVariant(lookup)!))
@@ -250,6 +263,7 @@ async function follow(
   flight: Flight,
 ): Promise<unknown> {
   const { cache, policy } = exchange
+  if (policy.settleMs > 0) exchange.settledSeq = cache.log.reachedBefore(policy.settleMs)
   const cached = await cache.collapser.wait(flight, policy.coalesce as number)
   if (reply.sent) return undefined
   if (followsOtherVariant(exchange, reply.request, flight, cached)) {

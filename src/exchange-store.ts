@@ -2,8 +2,9 @@ import type { FastifyReply } from 'fastify'
 
 import type { Outcome } from './collapser.ts'
 import { type Storable, carriesNonce, judge } from './exchange-judge.ts'
-import type { StreamOutcome } from './exchange-stream.ts'
+import type { StreamOutcome } from './exchange-recording.ts'
 import { hasRawFields } from './exchange-fields.ts'
+import { noteCacheable, noteUncacheable } from './exchange-learn.ts'
 import { cacheGroupsField, plainTags } from './group-tags.ts'
 import { indexEntry } from './exchange-variants.ts'
 import { type Exchange, NOTES, tellStatus } from './exchange.ts'
@@ -106,12 +107,13 @@ function finalFields(reply: FastifyReply, headers: HeadFields | undefined): Fiel
 }
 
 function withEntry(exchange: Exchange, storable: Storable): Judgement {
-  return { storable, status: statusOfStored(exchange, storable.entry), overtaken: false }
+  return { storable, status: statusOfStored(exchange, storable), overtaken: false }
 }
 
-function statusOfStored({ fwd, fill }: Exchange, entry: StoredEntry): CacheStatus {
+function statusOfStored({ fwd, fill }: Exchange, { entry, settles }: Storable): CacheStatus {
   // Without a position in the log an entry can be shared with those who wait, and not be kept.
   if (entry.epoch === '') return { hit: false, fwd, detail: 'unavailable' }
+  if (settles) return { hit: false, fwd, detail: 'settling' }
   const { fwdStatus } = fill!
   if (fwdStatus !== undefined) return { hit: false, fwd, fwdStatus, stored: true }
   if (fwd === 'uri-miss') return STORED_MISS
@@ -138,6 +140,7 @@ export function settleOnWire(exchange: Exchange, reply: FastifyReply, judgement:
   if (storable === undefined) {
     if (flow !== undefined) flow.settle = undefined
     if (judgement.overtaken && exchange.refresh) exchange.refresh.overtaken = true
+    noteUncacheable(exchange, judgement.status.detail as NotStoredReason)
     release(exchange, judgement.overtaken ? 'overtaken' : 'uncacheable')
   } else if (flow === undefined) keep(exchange, storable)
   else {
@@ -153,36 +156,52 @@ export function settleOnWire(exchange: Exchange, reply: FastifyReply, judgement:
 function settleFlow(
   exchange: Exchange,
   reply: FastifyReply,
-  { entry, variant }: Storable,
+  { entry, variant, settles }: Storable,
   { body, failure }: StreamOutcome,
 ): void {
   if (body === undefined) {
-    return release(exchange, failure === 'too-big' ? 'uncacheable' : 'overtaken')
+    const isTooMuch = failure === 'too-big' || failure === 'crowded'
+    if (failure === 'too-big') noteUncacheable(exchange, failure)
+    return release(exchange, isTooMuch ? 'uncacheable' : 'overtaken')
   }
   const whole = { ...entry, body }
   const { tiers, log } = exchange.cache
   const size = tiers.sizeOf(exchange.key, whole)
   // What was true when the head was sent may have changed while the body was made.
   const isPrivate = exchange.hasToken || exchange.sawIgnored || carriesNonce(reply, whole)
-  if (isPrivate || !tiers.hasRoom(size)) release(exchange, 'uncacheable')
-  else if (entry.epoch !== '' && !log.allows(whole)) {
+  if (isPrivate || !tiers.hasRoom(size)) {
+    noteUncacheable(exchange, exchange.sawIgnored ? 'query' : isPrivate ? 'private' : 'too-big')
+    release(exchange, 'uncacheable')
+  } else if (entry.epoch !== '' && !log.allows(whole)) {
     if (exchange.refresh) exchange.refresh.overtaken = true
     release(exchange, 'overtaken')
-  } else keep(exchange, { entry: whole, size, variant })
+  } else keep(exchange, { entry: whole, size, variant, settles })
+}
+
+/** Whether those who wait can have it, which is noted of the route. */
+function isForMany(exchange: Exchange, entry: StoredEntry): boolean {
+  const isForOthers = answersOthers(entry, exchange.cache.tiers.now())
+  if (isForOthers) noteCacheable(exchange)
+  else noteUncacheable(exchange, 'no-cache')
+  return isForOthers
 }
 
 /** Stores, and hands over to those who wait. */
 function keep(exchange: Exchange, storable: Storable): void {
-  const { entry, variant } = storable
-  const stored = entry.epoch === '' ? undefined : store(exchange, storable)
-  noteRefreshed(exchange, variant?.key ?? exchange.key)
+  const { entry, variant, settles } = storable
+  const stored = entry.epoch === '' || settles ? undefined : store(exchange, storable)
+  // The next refresh may follow at once.
+  if (settles && exchange.refresh) exchange.refresh.overtaken = true
+  else noteRefreshed(exchange, variant?.key ?? exchange.key)
   const { flight, lease } = exchange
+  const isForOthers = isForMany(exchange, entry)
   if (flight === undefined && lease === undefined) return
-  if (!answersOthers(entry, exchange.cache.tiers.now())) return release(exchange, 'uncacheable')
+  if (!isForOthers) return release(exchange, 'uncacheable')
   exchange.lease = undefined
-  void lease?.settle('over', stored)
+  void lease?.settle(settles ? 'failed' : 'over', stored)
   if (flight?.waiters === undefined) return release(exchange, 'unwaited')
   const cached = new Cached(entry, 'handler')
+  cached.settles = settles
   if (variant !== undefined) cached.variant = { names: variant.index.names, key: variant.key }
   release(exchange, cached)
 }

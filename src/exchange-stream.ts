@@ -1,9 +1,9 @@
 import { Readable, Stream } from 'node:stream'
 import { ReadableStream } from 'node:stream/web'
-import { isUint8Array } from 'node:util/types'
 
 import type { FastifyReply } from 'fastify'
 
+import { Recording, type RecordingOptions } from './exchange-recording.ts'
 import type { FieldValue } from './http/fields.ts'
 
 /** A Node stream as Fastify knows it: by `pipe`. */
@@ -18,23 +18,6 @@ export interface WebResponse {
 }
 
 export type StreamPayload = NodeStream | ReadableStream | WebResponse
-
-export type StreamFailure = 'incomplete' | 'too-big' | 'error'
-
-export type StreamOutcome =
-  | { readonly body: Buffer; readonly failure?: never }
-  | { readonly body?: never; readonly failure: StreamFailure }
-
-export interface TapOptions {
-  /** More than this is not kept. */
-  readonly maxBytes: number
-  /**
-   * Called exactly once, and as soon as the outcome is certain: before whoever reads the stream
-   * learns of its end, and within `tapStream` for a stream that cannot be watched. Must not throw.
-   * Never called for a stream that nobody reads and nobody destroys.
-   */
-  readonly onEnd: (outcome: StreamOutcome) => void
-}
 
 /** Whether Fastify streams this payload: the three tests of its `reply.send`. */
 export function isStream(payload: unknown): payload is StreamPayload {
@@ -109,7 +92,7 @@ export function unfoldResponse(
  * Listens to a payload on its way to the client. What is returned takes its place: a Node stream is
  * itself, a web stream is one that reads from it. Nothing is read that the client does not ask for.
  */
-export function tapStream(payload: StreamPayload, options: TapOptions): StreamPayload {
+export function tapStream(payload: StreamPayload, options: RecordingOptions): StreamPayload {
   const recording = new Recording(options)
   if (isNodeStream(payload)) {
     if (!watchNodeStream(payload, recording)) recording.fail('incomplete')
@@ -120,90 +103,6 @@ export function tapStream(payload: StreamPayload, options: TapOptions): StreamPa
   }
   recording.fail('incomplete')
   return payload
-}
-
-/** Blocks after the first; small chunks share one. */
-const BLOCK_BYTES = 16 * 1024
-
-/**
- * The bytes that have passed. Copied as they pass: the source may use its buffer again, a hook may
- * change it in place, and a small part of a large buffer would keep all of it.
- */
-class Recording {
-  readonly #options: TapOptions
-  readonly #blocks: Buffer[] = []
-  /** Of the last block. */
-  #used = 0
-  #bytes = 0
-  #isOver = false
-
-  constructor(options: TapOptions) {
-    this.#options = options
-  }
-
-  get isEmpty(): boolean {
-    return this.#bytes === 0
-  }
-
-  add(chunk: unknown): void {
-    if (this.#isOver) return
-    // A text is written to the client as UTF-8, whatever encoding the source read it with.
-    if (typeof chunk === 'string') this.#copy(Buffer.from(chunk))
-    else if (isUint8Array(chunk)) this.#copy(chunk)
-    else this.fail('error')
-  }
-
-  end(): void {
-    if (!this.#isOver) this.#settle({ body: this.#body() })
-  }
-
-  fail(failure: StreamFailure): void {
-    if (!this.#isOver) this.#settle({ failure })
-  }
-
-  #settle(outcome: StreamOutcome): void {
-    this.#isOver = true
-    this.#blocks.length = 0
-    this.#options.onEnd(outcome)
-  }
-
-  #copy(chunk: Uint8Array): void {
-    this.#bytes += chunk.length
-    if (this.#bytes > this.#options.maxBytes) {
-      this.fail('too-big')
-      return
-    }
-    let last = this.#blocks.at(-1)
-    for (let from = 0; from < chunk.length;) {
-      if (last === undefined || this.#used === last.length) last = this.#grow(chunk.length - from)
-      const part = chunk.subarray(from, from + last.length - this.#used)
-      last.set(part, this.#used)
-      this.#used += part.length
-      from += part.length
-    }
-  }
-
-  #grow(wanted: number): Buffer {
-    const bytes = this.#blocks.length === 0 ? wanted : Math.max(wanted, BLOCK_BYTES)
-    const block = Buffer.allocUnsafeSlow(bytes)
-    this.#blocks.push(block)
-    this.#used = 0
-    return block
-  }
-
-  /** A buffer with nothing around it. A body of one chunk is in the first block already. */
-  #body(): Buffer {
-    const [first] = this.#blocks
-    if (first?.length === this.#bytes) return first
-    const body = Buffer.allocUnsafeSlow(this.#bytes)
-    let at = 0
-    for (const block of this.#blocks) {
-      const part = block.subarray(0, this.#bytes - at)
-      body.set(part, at)
-      at += part.length
-    }
-    return body
-  }
 }
 
 /** Every Readable has it; older releases of the package readable-stream have no `readableEnded`. */

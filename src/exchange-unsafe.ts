@@ -1,5 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 
+import { tellPosition } from './exchange-own-writes.ts'
 import { isResponse } from './exchange-stream.ts'
 import { groupTags } from './group-tags.ts'
 import { isSafeMethod } from './http/cache-groups.ts'
@@ -8,6 +9,7 @@ import { sameOriginTarget } from './http/uri-reference.ts'
 import { encodeTag, tagProblem } from './invalidation/tags.ts'
 import type { Policy } from './policy.ts'
 import type { ResponseCache } from './response-cache.ts'
+import type { LogPosition } from './stored-response.ts'
 import { syncResult } from './sync-result.ts'
 import { originForm, pathTag } from './url-tags.ts'
 
@@ -33,6 +35,8 @@ export async function invalidateAfter(
 ): Promise<void> {
   if (isSafeMethod(request.method)) return
   const { cache } = route
+  let isAny = false
+  let receipt: LogPosition | undefined
   try {
     const answer = answerOf(reply, payload)
     // RFC 9875 §3 asks for no success: who names groups knows what was changed.
@@ -41,10 +45,12 @@ export async function invalidateAfter(
       for (const tag of declaredTags(route, request, reply)) tags.add(tag)
       if (route.invalidatesTarget) for (const tag of uriTags(request, reply, answer)) tags.add(tag)
     }
-    await cache.invalidate({ tags: [...tags], mode: 'expire' })
+    isAny = tags.size > 0
+    receipt = await cache.invalidate({ tags: [...tags], mode: 'expire' })
   } catch (error) {
     cache.trouble.report('invalidates', error as Error)
   }
+  if (isAny) tellPosition(cache, request, reply, receipt)
 }
 
 /** The tags of the option `invalidates`. When it fails, the target is invalidated all the same. */

@@ -3,7 +3,7 @@ import type { IncomingHttpHeaders } from 'node:http'
 import type { FastifyRequest } from 'fastify'
 
 import type { Flight } from './collapser.ts'
-import type { StreamOutcome } from './exchange-stream.ts'
+import type { StreamOutcome } from './exchange-recording.ts'
 import { RESPONSE_KEY, findTarget, varyValues } from './exchange-target.ts'
 import type { FleetLease } from './fleet-lease.ts'
 import { variantKey } from './http/cache-key.ts'
@@ -78,6 +78,12 @@ export class Exchange {
   lease: FleetLease | undefined = undefined
   /** A CSRF token was made for this request. */
   hasToken = false
+  /** What the client has written last: what it gets is from after that. */
+  after: LogPosition | undefined = undefined
+  /** While it waits for another: the position that had been reached `settle` before it came. */
+  settledSeq: number = Infinity
+  /** Neither joins the computation of another nor has others join. */
+  isAlone = false
   /** Somebody looked at what `vary.query` leaves out of the key. */
   sawIgnored = false
   /** What the handler says of its answer, if it runs for the cache. */
@@ -108,6 +114,8 @@ export class Fill {
   /** Those of the request at that moment: what the handler changes says nothing of its client. */
   requestFields: RequestFields = {}
   startedAt = 0
+  /** The position that had been reached `settle` before that. */
+  settledSeq: number = Infinity
   failure: NotStoredReason | undefined = undefined
   /** The handler has answered, before any hook saw it; until then all below says nothing. */
   answered = false
@@ -172,6 +180,8 @@ export function openExchange(
     exchange.bypass = 'method'
     return exchange
   }
+  if (cache.readYourWrites !== undefined)
+    exchange.after = cache.readYourWrites.take(request.headers)
   exchange.bypass = oddRequest(request.headers)
   exchange.hasAuthorization = request.headers.authorization !== undefined
   if (exchange.bypass === undefined && !policy.public && policy.vary.by === undefined) {

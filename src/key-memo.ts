@@ -25,8 +25,8 @@ export interface KnownTarget extends Origin {
 
 /** Targets per generation; there are two. */
 const MAX_TARGETS = 2048
-/** Longer ones are rare and would let the memo grow large. */
-const MAX_URL_LENGTH = 512
+/** Of host and URLs together; longer ones are rare and would let the memo grow large. */
+const MAX_LENGTH = 1024
 /** Hosts that share one path. */
 const MAX_CHAIN = 16
 
@@ -37,6 +37,16 @@ const MAX_CHAIN = 16
 export class KeyMemo {
   #young = new Map<string, KnownTarget>()
   #old = new Map<string, KnownTarget>()
+  /** Targets in the young generation; of one URL there may be several. */
+  #count = 0
+
+  /** Targets that are remembered, those of both generations. */
+  get size(): number {
+    return [...this.#young.values(), ...this.#old.values()].reduce(
+      (sum, first) => sum + chainLength(first),
+      0,
+    )
+  }
 
   find(url: string, policy: Policy, origin: Origin): KnownTarget | undefined {
     let known = this.#young.get(url) ?? this.#revived(url)
@@ -56,26 +66,32 @@ export class KeyMemo {
 
   /** Called when a target proves worth it, at its first hit: a flood of URLs leaves no trace. */
   add(target: KnownTarget): void {
-    if (target.memoized || target.url.length > MAX_URL_LENGTH) return
+    if (target.memoized || lengthOf(target) > MAX_LENGTH) return
     target.memoized = true
     const first = this.#young.get(target.url)
     if (first !== undefined && chainLength(first) < MAX_CHAIN) target.next = first
-    this.#set(target.url, target)
+    this.#set(target, 1)
   }
 
   #revived(url: string): KnownTarget | undefined {
     const known = this.#old.get(url)
-    if (known !== undefined) this.#set(url, known)
+    if (known !== undefined) this.#set(known, chainLength(known))
     return known
   }
 
-  #set(url: string, target: KnownTarget): void {
-    if (this.#young.size >= MAX_TARGETS) {
+  #set(target: KnownTarget, count: number): void {
+    if (this.#count >= MAX_TARGETS) {
       this.#old = this.#young
       this.#young = new Map()
+      this.#count = 0
     }
-    this.#young.set(url, target)
+    this.#count += count
+    this.#young.set(target.url, target)
   }
+}
+
+function lengthOf({ url, originalUrl, host }: KnownTarget): number {
+  return url.length + originalUrl.length + host.length
 }
 
 function chainLength(target: KnownTarget): number {

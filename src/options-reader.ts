@@ -42,6 +42,11 @@ export class OptionsReader {
     )
   }
 
+  /** The same without the value. */
+  failUnseen(name: string, expected: string): never {
+    throw new InvalidOptionError(`${this.path(name)} must be ${expected}`)
+  }
+
   /** Seconds. */
   duration(name: string, alternatives = ''): number | undefined {
     if (!this.has(name)) return undefined

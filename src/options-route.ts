@@ -18,6 +18,13 @@ import {
   checkHttpOptions,
   checkNormalize,
 } from './options-http.ts'
+import {
+  type CheckedSpread,
+  SPREAD_OPTIONS,
+  type SpreadOptions,
+  checkSpread,
+  checkStatuses,
+} from './options-lifetime.ts'
 import { OptionsReader } from './options-reader.ts'
 
 /**
@@ -50,7 +57,7 @@ export interface VaryOptions {
 }
 
 /** Options of one route, under `config.cache`; `true` takes the plugin's `defaults`. */
-export interface RouteCacheOptions {
+export interface RouteCacheOptions extends SpreadOptions {
   /**
    * Freshness lifetime: seconds, text such as `'5m'`, a function of the answer, or `'headers'` for
    * what the response's own Cache-Control or Expires say. A function may return undefined: not stored.
@@ -104,6 +111,11 @@ export interface RouteCacheOptions {
    */
   consistency?: 'eventual' | 'strict'
   /**
+   * For handlers that read replicas: how far these may lag. For this long after an invalidation of one
+   * of its tags has come to this process, what the handler makes is not stored. @default 0
+   */
+  settle?: Duration
+  /**
    * Concurrent misses of one key share one handler run: in this process, with `fleet: true` in all.
    * @default { maxWaitMs: 5000, fleet: false }
    */
@@ -151,8 +163,8 @@ export interface RouteCacheOptions {
 
 const KNOWN = [
   ...['ttl', 'tags', 'invalidates', 'invalidateTarget', 'vary', 'public'],
-  ...['staleWhileRevalidate', 'staleIfError', 'statuses', 'consistency', 'coalesce', 'bypass'],
-  ...['clientCacheControl', 'maxBytes', 'storable', ...HTTP_OPTIONS],
+  ...['staleWhileRevalidate', 'staleIfError', 'statuses', 'consistency', 'settle', 'coalesce'],
+  ...['bypass', 'clientCacheControl', 'maxBytes', 'storable', ...HTTP_OPTIONS, ...SPREAD_OPTIONS],
 ]
 
 type Fn<Name extends keyof RouteCacheOptions> = Extract<
@@ -161,7 +173,7 @@ type Fn<Name extends keyof RouteCacheOptions> = Extract<
 >
 
 /** Route options after validation: durations in seconds, defaults filled in. */
-export interface CheckedRouteOptions extends CheckedCoalesceOptions {
+export interface CheckedRouteOptions extends CheckedSpread, CheckedCoalesceOptions {
   ttl: number | 'headers' | Fn<'ttl'> | undefined
   tags: readonly string[] | Fn<'tags'>
   invalidates: readonly string[] | Fn<'invalidates'> | undefined
@@ -179,6 +191,7 @@ export interface CheckedRouteOptions extends CheckedCoalesceOptions {
   anyStatus: boolean
   http: CheckedHttpOptions
   strict: boolean
+  settleMs: number
   bypass: RouteCacheOptions['bypass']
   clientCacheControl: string | undefined
   maxBytes: number
@@ -201,9 +214,11 @@ export function checkRouteOptions(
     vary: checkVary(reader),
     public: reader.flag('public') ?? false,
     statuses: checkStatuses(reader),
+    ...checkSpread(reader),
     anyStatus: ttl === 'headers' && !reader.has('statuses'),
     http: checkHttpOptions(reader, ttl === 'headers'),
     strict: reader.oneOf('consistency', ['eventual', 'strict']) === 'strict',
+    settleMs: (reader.duration('settle') ?? 0) * 1000,
     ...checkCoalesce(reader),
     bypass: reader.function<NonNullable<RouteCacheOptions['bypass']>>('bypass'),
     clientCacheControl: checkClientCacheControl(reader),
@@ -265,27 +280,4 @@ function checkVary(reader: OptionsReader): CheckedRouteOptions['vary'] {
     by: vary?.function<NonNullable<VaryOptions['by']>>('by'),
     normalizers: vary && checkNormalize(vary),
   }
-}
-
-function checkStatuses(reader: OptionsReader): CheckedRouteOptions['statuses'] {
-  const statuses = new Map<number, number | true>()
-  if (!reader.has('statuses')) return statuses.set(200, true)
-  const value = reader.value('statuses')
-  if (value === null || typeof value !== 'object') {
-    return reader.fail('statuses', "an object such as { 200: true, 404: '10s' }")
-  }
-  const names = Object.keys(value)
-  const inner = new OptionsReader(reader.path('statuses'), value, names)
-  for (const name of names) {
-    const status = Number(name)
-    // 206 is a part, 304 a statement about a stored response: neither is a response of its own.
-    if (!/^[2-5]\d\d$/.test(name) || status === 206 || status === 304) {
-      throw new InvalidOptionError(
-        `${inner.path(name)} is not a status that can be stored; use 200 to 599 without 206 and 304`,
-      )
-    }
-    statuses.set(status, inner.value(name) === true ? true : inner.duration(name, ', or true')!)
-  }
-  // `{ 404: '10s' }` adds to the default; `{ 200: … }` is how to change it.
-  return statuses.has(200) ? statuses : statuses.set(200, true)
 }

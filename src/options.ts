@@ -4,9 +4,16 @@ import type { RedisOptions } from 'ioredis'
 import { InvalidOptionError } from './errors.ts'
 import { CREDENTIAL_FIELDS } from './http/credentials.ts'
 import { isFieldName } from './http/fields.ts'
+import {
+  type CheckedReadYourWrites,
+  type ReadYourWritesOptions,
+  checkDurability,
+  checkReadYourWrites,
+} from './options-consistency.ts'
 import { MAX_TIMER_MS, OptionsReader } from './options-reader.ts'
 import { type CheckedRedis, checkRedis } from './options-redis.ts'
 import type { RouteCacheOptions } from './options-route.ts'
+import type { Durability } from './invalidation/redis-replicas.ts'
 import type { BreakerOptions, RedisClient } from './store/redis-guard.ts'
 
 /** Options of the plugin. */
@@ -23,7 +30,8 @@ export interface ResponseCacheOptions {
    */
   namespace?: string
   /**
-   * The tier in this process; `false` leaves it out (with Redis).
+   * The tier in this process; `false` leaves it out (with Redis). Streamed bodies that are on their
+   * way to clients may take a quarter of `maxBytes` in addition, all together.
    * @default { maxBytes: 67108864, maxEntryBytes: 1/8 of maxBytes }
    */
   memory?: { maxBytes?: number; maxEntryBytes?: number } | false
@@ -37,6 +45,17 @@ export interface ResponseCacheOptions {
   /** The default of the route option. @default 'eventual' */
   consistency?: 'eventual' | 'strict'
   /**
+   * A client that wrote gets nothing from before its write, whichever process it asks next: the
+   * answer to its write carries the position in the log, signed, in a cookie or a header.
+   * @default false
+   */
+  readYourWrites?: ReadYourWritesOptions | false
+  /**
+   * An invalidation is confirmed only when this many replicas of Redis have it, too (WAIT), so that a
+   * failover does not lose it. Without: the master alone. `timeoutMs` defaults to 500.
+   */
+  durability?: { replicas: number; timeoutMs?: number }
+  /**
    * Request header fields that are credentials besides Authorization, Cookie and
    * Proxy-Authorization: a request with one of them goes around the cache.
    * @default ['x-api-key', 'x-auth-token']
@@ -44,6 +63,12 @@ export interface ResponseCacheOptions {
   credentialHeaders?: readonly string[]
   /** How long one operation on Redis may take before the request goes on without. @default 250 */
   deadlineMs?: number
+  /**
+   * How long a lookup waits for Redis where this process holds a stale response that may be served
+   * (`staleWhileRevalidate`, or after a soft invalidation); at most `deadlineMs`.
+   * @default 50, or `deadlineMs` if that is less
+   */
+  softDeadlineMs?: number
   /**
    * After this many timeouts or lost connections in a row Redis is left alone, and tried again with
    * a single request each `resetMs`. @default { failures: 5, resetMs: 1000 }
@@ -72,10 +97,14 @@ export interface CheckedOptions {
   namespace: string
   memory: { maxBytes: number; maxEntryBytes: number } | undefined
   maxEntryBytes: number
+  maxRecordedBytes: number
   defaults: RouteCacheOptions
   global: boolean
   credentialHeaders: readonly string[]
   deadlineMs: number
+  softDeadlineMs: number
+  readYourWrites: CheckedReadYourWrites | undefined
+  durability: Durability | undefined
   breaker: BreakerOptions | false
   statusHeader: boolean
   xCache: boolean
@@ -87,7 +116,8 @@ export interface CheckedOptions {
 const WHERE = 'fastify-response-cache'
 const KNOWN = [
   ...['redis', 'namespace', 'memory', 'defaults', 'global', 'consistency', 'credentialHeaders'],
-  ...['deadlineMs', 'breaker', 'statusHeader', 'cacheGroups', 'onError', 'decorateAs'],
+  ...['deadlineMs', 'softDeadlineMs', 'breaker', 'statusHeader', 'cacheGroups', 'onError'],
+  ...['decorateAs', 'readYourWrites', 'durability'],
 ]
 const DEFAULT_MAX_BYTES = 64 * 1024 * 1024
 
@@ -101,21 +131,30 @@ export function checkOptions(options: ResponseCacheOptions, app: FastifyInstance
   if (typeof statusHeader !== 'boolean' && statusHeader !== 'x-cache') {
     reader.fail('statusHeader', "true, false or 'x-cache'")
   }
+  const deadlines = checkDeadlines(reader)
+  const decorateAs = reader.text('decorateAs') ?? 'cache'
   return {
     redis,
     namespace: checkNamespace(reader, redis !== undefined),
     memory,
     maxEntryBytes: memory?.maxEntryBytes ?? DEFAULT_MAX_BYTES / 8,
+    // One of the largest fits in any case.
+    maxRecordedBytes: Math.max(
+      (memory?.maxBytes ?? DEFAULT_MAX_BYTES) / 4,
+      memory?.maxEntryBytes ?? 0,
+    ),
     defaults: checkDefaults(reader),
     global: reader.flag('global') ?? false,
     credentialHeaders: checkCredentialHeaders(reader),
-    deadlineMs: reader.integer('deadlineMs', 1, MAX_TIMER_MS) ?? 250,
+    ...deadlines,
+    readYourWrites: checkReadYourWrites(reader, { decorateAs, ...deadlines }),
+    durability: checkDurability(reader, redis !== undefined),
     breaker: checkBreaker(reader),
     statusHeader: statusHeader !== false,
     xCache: statusHeader === 'x-cache',
     cacheGroups: reader.flag('cacheGroups') ?? false,
     onError: reader.function<NonNullable<ResponseCacheOptions['onError']>>('onError'),
-    decorateAs: reader.text('decorateAs') ?? 'cache',
+    decorateAs,
   }
 }
 
@@ -162,6 +201,14 @@ function checkCredentialHeaders(reader: OptionsReader): readonly string[] {
     throw new InvalidOptionError(`${reader.path('credentialHeaders')}: '${bad}' is no header name`)
   }
   return [...new Set([...CREDENTIAL_FIELDS, ...own])]
+}
+
+function checkDeadlines(
+  reader: OptionsReader,
+): Pick<CheckedOptions, 'deadlineMs' | 'softDeadlineMs'> {
+  const deadlineMs = reader.integer('deadlineMs', 1, MAX_TIMER_MS) ?? 250
+  const softDeadlineMs = reader.integer('softDeadlineMs', 1, deadlineMs) ?? Math.min(50, deadlineMs)
+  return { deadlineMs, softDeadlineMs }
 }
 
 function checkBreaker(reader: OptionsReader): BreakerOptions | false {

@@ -16,6 +16,7 @@ import { type CheckedOptions, type ResponseCacheOptions, checkOptions } from './
 import { isRedisClient } from './options-redis.ts'
 import { checkRouteOptions } from './options-route.ts'
 import { missedRouteWarner } from './missed-routes.ts'
+import { ReadYourWrites } from './read-your-writes.ts'
 import { replyDecorators } from './reply-decorators.ts'
 import { ResponseCache } from './response-cache.ts'
 import { Revalidator } from './revalidator.ts'
@@ -45,21 +46,24 @@ export const plugin: FastifyPluginAsync<ResponseCacheOptions> = async (app, opti
   const log = app.log.child({ cache: checked.namespace }) as unknown as Logger
   const trouble = new Trouble(log, checked.onError)
   const guard = await openGuard(app, checked, trouble)
+  const tiers = buildTiers(checked, guard, trouble)
   const cache = new ResponseCache({
     namespace: checked.namespace,
-    tiers: buildTiers(checked, guard, trouble),
+    tiers,
     trouble,
     credentialFields: checked.credentialHeaders,
     statusHeader: checked.statusHeader,
     xCache: checked.xCache,
     emitsGroups: checked.cacheGroups,
     maxEntryBytes: checked.maxEntryBytes,
+    maxRecordedBytes: checked.maxRecordedBytes,
     revalidator: new Revalidator({
       dispatch: (request, response) => app.routing(request, response),
       now: Date.now,
       onTrouble: (operation, error) => trouble.report(operation, error),
     }),
     fleet: guard && new FleetFlights(new RedisLeases(guard, checked.namespace)),
+    readYourWrites: guard && ownWrites(checked, tiers),
     readQuery: (target) => app.findRoute({ method: 'GET', url: target })?.searchParams,
   })
   const client = new CacheClient(cache, guard, defaultTtl(checked))
@@ -87,6 +91,14 @@ async function openGuard(
   })
 }
 
+/** Without Redis there is one process, and it knows at once. */
+function ownWrites(
+  { readYourWrites, namespace }: CheckedOptions,
+  { log, now }: TieredCache,
+): ReadYourWrites | undefined {
+  return readYourWrites && new ReadYourWrites({ ...readYourWrites, namespace, log, now })
+}
+
 /** Loaded only when needed: an application that caches in memory does not load a Redis client. */
 async function open(
   app: FastifyInstance,
@@ -109,6 +121,7 @@ function buildTiers(
         namespace: checked.namespace,
         maxTags: MAX_TABLE_TAGS,
         deadlineMs: checked.deadlineMs,
+        durability: checked.durability,
         inspect: (connection) => fitness.inspect(connection),
         onTrouble: (operation, error) => trouble.report(operation, withAdvice(error)),
         onChange: (change) => trouble.change(change),
@@ -121,6 +134,7 @@ function buildTiers(
     redis: guard && new RedisStore(guard, checked.namespace, onDamaged),
     log,
     now: Date.now,
+    softDeadlineMs: checked.softDeadlineMs,
   })
 }
 

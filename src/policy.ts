@@ -4,6 +4,7 @@ import type { KeyedCredentials } from './http/credentials.ts'
 import { type QueryPredicate, compileQueryFilter } from './http/query.ts'
 import { encodeTag } from './invalidation/tags.ts'
 import type { CheckedRouteOptions } from './options-route.ts'
+import { RouteCoalescing } from './route-coalescing.ts'
 import type { RouteStats } from './telemetry.ts'
 
 /** One route's options, compiled once: everything that does not depend on the request. */
@@ -25,6 +26,7 @@ export interface Policy extends CheckedRouteOptions {
   readonly keyedFields: ReadonlySet<string>
   readonly keyed: KeyedCredentials
   readonly stats: RouteStats
+  readonly coalescing: RouteCoalescing
 }
 
 export interface RouteFacts {
@@ -44,6 +46,8 @@ export function compilePolicy(
   // A policy that varies on other things is another route to the key: a change of options can
   // never make old responses be read in a new way.
   const { http } = options
+  // The background knows nobody's identity.
+  const { earlyRefresh } = by === undefined && cookies.length === 0 ? options : { earlyRefresh: 0 }
   const vary = [
     ...headers.map((name) => `h${name}`),
     ...cookies.map((name) => `c${name}`),
@@ -54,6 +58,7 @@ export function compilePolicy(
   ]
   return {
     ...options,
+    earlyRefresh,
     route: route.url,
     identity: routeIdentity({ format: FRAME_FORMAT, ...route, url: withoutSlash(route.url), vary }),
     routeTag: encodeTag('route', route.url),
@@ -66,6 +71,7 @@ export function compilePolicy(
     keyedFields,
     keyed: { headers: keyedFields, cookies: new Set(cookies) },
     stats,
+    coalescing: new RouteCoalescing(stats),
   }
 }
 

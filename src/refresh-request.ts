@@ -23,6 +23,8 @@ export interface RefreshRequest {
 /** What a refresh is for, and what became of it. */
 export interface RefreshContext {
   readonly key: string
+  /** What is fresh still and to be replaced was stored at this instant; epoch milliseconds. */
+  readonly replaces?: number | undefined
   /** The right to refresh for all processes, where it takes one. */
   lease?: FleetLease
   /** Set where the answer was stored, or has freshened what was: only then the refresh succeeded. */

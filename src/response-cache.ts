@@ -1,9 +1,11 @@
+import { ByteBudget } from './byte-budget.ts'
 import { Collapser } from './collapser.ts'
 import type { FleetFlights } from './fleet-flight.ts'
 import type { QueryPredicate } from './http/query.ts'
 import type { Invalidation, InvalidationLog, Receipt } from './invalidation/log.ts'
 import { KeyMemo } from './key-memo.ts'
 import type { Policy } from './policy.ts'
+import type { ReadYourWrites } from './read-your-writes.ts'
 import type { Revalidator } from './revalidator.ts'
 import type { TieredCache } from './store/tiered-cache.ts'
 import { type RouteStats, type Trouble, newRouteStats } from './telemetry.ts'
@@ -18,9 +20,14 @@ export interface ResponseCacheParts {
   xCache: boolean
   emitsGroups: boolean
   maxEntryBytes: number
+  /** Of streamed bodies on their way, all together. */
+  maxRecordedBytes: number
   readQuery: QueryReader
   revalidator: Revalidator
   fleet: FleetFlights | undefined
+  readYourWrites: ReadYourWrites | undefined
+  /** From 0 to 1, without 1. */
+  random?: () => number
 }
 
 /** Everything that the routes and the client of one registration share. */
@@ -32,6 +39,8 @@ export class ResponseCache {
   readonly revalidator: Revalidator
   /** With Redis: flights of all processes, for routes that ask for them. */
   readonly fleet: FleetFlights | undefined
+  /** With Redis: what clients carry from their writes to their reads. */
+  readonly readYourWrites: ReadYourWrites | undefined
   readonly trouble: Trouble
   readonly credentialFields: readonly string[]
   readonly statusHeader: boolean
@@ -39,9 +48,13 @@ export class ResponseCache {
   /** Tags are told to caches on the way (RFC 9875). */
   readonly emitsGroups: boolean
   readonly maxEntryBytes: number
+  /** Bodies that are recorded while they flow to clients. */
+  readonly recorded: ByteBudget
   readonly readQuery: QueryReader
+  readonly random: () => number
   /** By route pattern; GET and HEAD of a pattern count together. */
   readonly routeStats: Map<string, RouteStats> = new Map()
+  readonly policies: Policy[] = []
   readonly #filters = new Map<string, QueryPredicate | undefined>()
 
   constructor(parts: ResponseCacheParts) {
@@ -53,10 +66,13 @@ export class ResponseCache {
     this.xCache = parts.xCache
     this.emitsGroups = parts.emitsGroups
     this.maxEntryBytes = parts.maxEntryBytes
+    this.recorded = new ByteBudget(parts.maxRecordedBytes)
     this.readQuery = parts.readQuery
     this.revalidator = parts.revalidator
     this.fleet = parts.fleet
+    this.readYourWrites = parts.readYourWrites
     this.tiers.redis?.acceptBodies(parts.maxEntryBytes)
+    this.random = parts.random ?? (() => Math.random())
   }
 
   get log(): InvalidationLog {
@@ -76,7 +92,9 @@ export class ResponseCache {
 
   adopt(policy: Policy): void {
     this.tiers.redis?.acceptBodies(policy.maxBytes)
+    this.policies.push(policy)
     this.#filters.set(policy.filterId, policy.counts)
+    if (policy.settleMs > 0) this.log.rememberFor(policy.settleMs)
   }
 
   /** Rejects when Redis does not confirm; this process has forgotten by then anyway. */

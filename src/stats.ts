@@ -10,7 +10,7 @@ export interface Stats extends RouteStats {
   /** Share of cacheable requests that did not need a handler run of their own, 0 to 1. */
   hitRate: number
   /** By route pattern. */
-  routes: Record<string, RouteStats>
+  routes: Record<string, RouteState>
   /** Values of the cache client, those of its namespaces included. */
   values: ValueStats
   /** Values by namespace, as `users@2/drafts`. */
@@ -28,6 +28,14 @@ export interface Stats extends RouteStats {
   flights: number
   /** Of routes with `coalesce: { fleet: true }`; undefined without Redis. */
   fleet: FleetState | undefined
+}
+
+export interface RouteState extends RouteStats {
+  /**
+   * `'suspended'`: nearly nothing of what the handler answers may be shared, so that nobody waits for
+   * another's run, but for a probe now and then. `'off'`: `coalesce: false`.
+   */
+  coalescing: 'on' | 'suspended' | 'off'
 }
 
 export interface ValueStats {
@@ -80,7 +88,7 @@ export function takeStats(
     ...total,
     namespace: cache.namespace,
     hitRate: asked === 0 ? 0 : served / asked,
-    routes: structuredClone(Object.fromEntries(cache.routeStats)),
+    routes: routeStates(cache),
     values: values.total(),
     namespaces: values.byNamespace(),
     memory: memory && { entries: memory.size, bytes: memory.bytes },
@@ -92,4 +100,18 @@ export function takeStats(
     flights: cache.collapser.flights,
     fleet: cache.fleet?.state(),
   }
+}
+
+/** One pattern may have several routes, told apart by constraints: the least of them is told. */
+function routeStates(cache: ResponseCache): Stats['routes'] {
+  const states: Stats['routes'] = {}
+  for (const [route, stats] of cache.routeStats) {
+    states[route] = { ...structuredClone(stats), coalescing: 'off' }
+  }
+  for (const { route, coalesce, coalescing } of cache.policies) {
+    const state = states[route]!
+    if (coalescing.suspended) state.coalescing = 'suspended'
+    else if (coalesce !== false && state.coalescing === 'off') state.coalescing = 'on'
+  }
+  return states
 }

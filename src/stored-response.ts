@@ -1,6 +1,6 @@
 import { crc32 } from 'node:zlib'
 
-import { isFieldName, isFieldValue, isReplayable } from './http/fields.ts'
+import { type Head, parseHead } from './frame-check.ts'
 
 /** A position in the invalidation log: what had been applied when something was computed. */
 export interface LogPosition {
@@ -21,6 +21,8 @@ export interface Lifetimes {
   readonly keepUntil: number
   /** Never to be served stale (RFC 9111 §4.2.4). */
   readonly mustRevalidate: boolean
+  /** Milliseconds that computing it took, where it may be refreshed before it is stale. */
+  readonly computeMs: number | undefined
 }
 
 /** Anything kept in a tier: a response or a value of the cache client. */
@@ -63,6 +65,7 @@ export function plainLifetimes(storedAt: number, freshUntil: number): Lifetimes 
     staleIfErrorUntil: freshUntil,
     keepUntil: freshUntil,
     mustRevalidate: false,
+    computeMs: undefined,
   }
 }
 
@@ -87,28 +90,6 @@ export const PRELUDE: number = BODY_LENGTH_AT + 8
 /** Part of every key, so a reader of another format cannot even find what it would not understand. */
 export const FRAME_FORMAT = 'frc2'
 
-/** What stands between the prelude and the body, as JSON. */
-interface Head {
-  t: readonly string[]
-  s: number
-  h: StoredEntry['headers']
-  r: readonly string[]
-  /** Stored at, fresh until. */
-  a: number
-  f: number
-  /** Stale while revalidate, stale if error, kept: until when, where longer than fresh. */
-  w?: number
-  e?: number
-  k?: number
-  /** Must be revalidated (1). */
-  m?: 1
-  /** What it varies on. */
-  v?: readonly string[]
-  /** The body is a text (1), or there is none (2). */
-  x?: 1 | 2
-  n?: string
-}
-
 function headOf(entry: StoredEntry): Head {
   const { storedAt, freshUntil, body } = entry
   const head: Head = {
@@ -123,6 +104,7 @@ function headOf(entry: StoredEntry): Head {
   if (entry.staleIfErrorUntil !== freshUntil) head.e = entry.staleIfErrorUntil
   if (entry.keepUntil !== freshUntil) head.k = entry.keepUntil
   if (entry.mustRevalidate) head.m = 1
+  if (entry.computeMs !== undefined) head.c = entry.computeMs
   if (entry.varies !== undefined) head.v = entry.varies
   if (!(body instanceof Buffer)) head.x = body === undefined ? 2 : 1
   if (entry.name !== undefined) head.n = entry.name
@@ -213,6 +195,7 @@ export function readEntry(frame: CheckedFrame): StoredEntry | undefined {
     staleIfErrorUntil: head.e ?? head.f,
     keepUntil: head.k ?? head.f,
     mustRevalidate: head.m === 1,
+    computeMs: head.c,
     status: head.s,
     headers: head.h,
     removed: head.r,
@@ -238,63 +221,4 @@ export function rereadEntry(known: StoredEntry, frame: CheckedFrame): StoredEntr
 export function decodeEntry(key: string, bytes: Buffer): StoredEntry | undefined {
   const frame = checkFrame(key, bytes)
   return frame && readEntry(frame)
-}
-
-function parseHead(text: string): Head | undefined {
-  let head: unknown
-  try {
-    head = JSON.parse(text)
-  } catch {
-    return undefined
-  }
-  return isHead(head) ? head : undefined
-}
-
-function isHead(value: unknown): value is Head {
-  if (value === null || typeof value !== 'object') return false
-  const { t, s, h, r, x, n } = value as Partial<Record<keyof Head, unknown>>
-  return (
-    Array.isArray(t) &&
-    t.every((tag) => typeof tag === 'string' && tag !== '') &&
-    typeof s === 'number' &&
-    (s === 0 || (Number.isInteger(s) && s >= 200 && s <= 599)) &&
-    Array.isArray(h) &&
-    h.every(isField) &&
-    Array.isArray(r) &&
-    r.every(isFieldName) &&
-    areLifetimes(value) &&
-    areKinds(x, n)
-  )
-}
-
-function areLifetimes(head: Partial<Record<keyof Head, unknown>>): boolean {
-  const { a, f, w, e, k, m, v } = head
-  return (
-    isInstant(a) &&
-    isInstant(f) &&
-    f >= a &&
-    // Stale comes after fresh.
-    [w, e, k].every((until) => until === undefined || (isInstant(until) && until >= f)) &&
-    (m === undefined || m === 1) &&
-    (v === undefined || (Array.isArray(v) && v.length > 0 && v.every(isFieldName)))
-  )
-}
-
-function isInstant(value: unknown): value is number {
-  return Number.isFinite(value) && (value as number) > 0
-}
-
-const BODY_KINDS = new Set<unknown>([undefined, 1, 2] satisfies Head['x'][])
-
-function areKinds(body: unknown, name: unknown): boolean {
-  return BODY_KINDS.has(body) && (name === undefined || typeof name === 'string')
-}
-
-/** Stored where a route leaves them to its origin, and replayed only there. */
-const OF_ORIGINS = new Set(['date', 'set-cookie'])
-
-function isField(pair: unknown): boolean {
-  if (!Array.isArray(pair) || pair.length !== 2) return false
-  if (!isFieldName(pair[0]) || !(isReplayable(pair[0]) || OF_ORIGINS.has(pair[0]))) return false
-  return Array.isArray(pair[1]) ? pair[1].every(isFieldValue) : isFieldValue(pair[1])
 }

@@ -21,8 +21,8 @@ export interface ValueParts {
 
 /** How long a caller waits for another's factory before it runs its own, in milliseconds. */
 const MAX_WAIT_MS = 5000
-/** Values that one record of the log invalidates; their stores wait for it. */
-const MAX_BATCH = 500
+/** Values that are asked for or set in one go; more would take longer than one operation may. */
+const MAX_BATCH = 250
 
 /** Values under the keys of one namespace: the same tiers, fences and coalescing as responses. */
 export class ValueCache {
@@ -52,14 +52,15 @@ export class ValueCache {
   async getMany<T>(keys: Iterable<string>): Promise<Map<string, T>> {
     const distinct = [...new Set(keys)]
     const names = distinct.map((key) => this.space.nameOf(key))
-    // Asked in one go, the questions share a round trip.
-    const found = await Promise.all(names.map((name) => this.find(name)))
     const values = new Map<string, T>()
-    distinct.forEach((key, at) => {
-      const cached = found[at]
-      const value = cached === undefined ? UNREADABLE : this.#decode(cached)
-      if (this.#count(value)) values.set(key, value as T)
-    })
+    for (let from = 0; from < names.length; from += MAX_BATCH) {
+      // Asked in one go, the questions share a round trip.
+      const asked = names.slice(from, from + MAX_BATCH).map((name) => this.find(name))
+      for (const [at, cached] of (await Promise.all(asked)).entries()) {
+        const value = cached === undefined ? UNREADABLE : this.#decode(cached)
+        if (this.#count(value)) values.set(distinct[from + at]!, value as T)
+      }
+    }
     return values
   }
 
@@ -73,11 +74,11 @@ export class ValueCache {
       this.space.nameOf(key)
       return [key, this.encode(key, value, plan)]
     })
-    const outcomes: Promise<boolean>[] = []
+    let areStored = true
     for (let at = 0; at < bodies.length; at += MAX_BATCH) {
-      outcomes.push(this.#setBatch(bodies.slice(at, at + MAX_BATCH), plan))
+      areStored = (await this.#setBatch(bodies.slice(at, at + MAX_BATCH), plan)) && areStored
     }
-    return (await Promise.all(outcomes)).every(Boolean)
+    return areStored
   }
 
   async #setBatch(

@@ -60,6 +60,16 @@ export function planValue(space: ValueSpace, name: string, options: ValueOptions
   return plan(space, `'${name}'`, options)
 }
 
+/** What is written through: its errors are those of a write, and nobody else runs it. */
+export function planWritten(
+  space: ValueSpace,
+  name: string,
+  options: MadeOptions<never> = {},
+): ValuePlan {
+  checkNames(`'${name}'`, options, VALUE_OPTIONS)
+  return plan(space, `'${name}'`, options)
+}
+
 export function planMade(
   space: ValueSpace,
   name: string,

@@ -8,8 +8,8 @@ import { setImmediate as later } from 'node:timers/promises'
 import fc from 'fast-check'
 import Fastify, { type FastifyInstance } from 'fastify'
 
+import type { StreamOutcome } from '../src/exchange-recording.ts'
 import {
-  type StreamOutcome,
   type StreamPayload,
   agreesWithLength,
   isStream,

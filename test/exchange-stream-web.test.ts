@@ -13,7 +13,8 @@ import compress from '@fastify/compress'
 import fc from 'fast-check'
 import type { FastifyInstance } from 'fastify'
 
-import { type StreamOutcome, tapStream } from '../src/exchange-stream.ts'
+import type { StreamOutcome } from '../src/exchange-recording.ts'
+import { tapStream } from '../src/exchange-stream.ts'
 import { eventually } from './support/app.ts'
 import { listening, response, sameWire, standsStill, startTaps, wire } from './support/taps.ts'
 

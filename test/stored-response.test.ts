@@ -82,6 +82,7 @@ const GOLDEN: Record<string, { key: string; entry: StoredEntry }> = {
       mustRevalidate: true,
     }),
   },
+  early: { key: 'shop:r:early', entry: entry({ computeMs: 120 }) },
   varies: {
     key: 'shop:r:varies',
     entry: entry({ headers: [], varies: ['accept', 'accept-language'], body: undefined }),
@@ -153,6 +154,7 @@ describe('encodeEntry and decodeEntry', () => {
       staleIfErrorUntil: fc.integer({ min: 3e12, max: 8e12 }),
       keepUntil: fc.integer({ min: 3e12, max: 8e12 }),
       mustRevalidate: fc.boolean(),
+      computeMs: fc.option(fc.double({ min: 0.001, max: 1e9, noNaN: true }), { nil: undefined }),
       varies: fc.option(fc.array(fc.stringMatching(/^[a-z-]{1,12}$/), { minLength: 1 }), {
         nil: undefined,
       }),
@@ -303,6 +305,9 @@ describe('decodeEntry', () => {
     ['text', '"head"'],
     ['a list', []],
     ['nothing in it', {}],
+    ['a computing time of text', { ...right, c: '1' }],
+    ['no computing time', { ...right, c: 0 }],
+    ['a negative computing time', { ...right, c: -1 }],
     ['no tags', { ...right, t: undefined }],
     ['an empty tag', { ...right, t: [''] }],
     ['a tag that is no text', { ...right, t: [1] }],

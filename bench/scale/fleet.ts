@@ -7,12 +7,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 
 import type { Redis } from 'ioredis'
 
-import {
-  CONTROL_SCRIPTS,
-  controlKeyList,
-  controlKeys,
-} from '../../src/invalidation/redis-scripts.ts'
-import { runScript } from '../../src/redis-script.ts'
+import { ControlCalls, controlKeys } from '../../src/invalidation/redis-scripts.ts'
 import type { RedisServer } from '../../test/support/redis.ts'
 import { type Collected, type Question, machineMs } from './followers.ts'
 import { type Row, milliseconds, percent, quantile, rounded } from './figures.ts'
@@ -29,7 +24,7 @@ const WINDOW = 64
 export class Fleet {
   readonly size: number
   readonly #redis: Redis
-  readonly #keys: string[]
+  readonly #calls: ControlCalls
   readonly #processes: ChildProcess[]
 
   static async start(server: RedisServer, namespace: string, size: number): Promise<Fleet> {
@@ -49,7 +44,7 @@ export class Fleet {
     processes: ChildProcess[],
   ) {
     this.#redis = server.client()
-    this.#keys = controlKeyList(controlKeys(namespace))
+    this.#calls = new ControlCalls(controlKeys(namespace))
     this.size = size
     this.#processes = processes
   }
@@ -100,14 +95,15 @@ export class Fleet {
     const answers: Promise<void>[] = []
     const answeredMs: number[] = []
     const before = await usageOf(this.#redis)
-    const first = Number(await this.#redis.get(this.#keys[1]!)) + 1
+    const first = Number(await this.#redis.get(this.#calls.keys.seq)) + 1
     await publish(() => {
       const sent = machineMs()
       sentAt.push(sent)
-      const answer = runScript(this.#redis, CONTROL_SCRIPTS.invalidate, this.#keys, [
-        ...[EPOCH, 'expire', MAX_TAGS, MAX_RECORDS],
-        `t:=product:${sentAt.length % 1000}`,
-      ]).then(() => void answeredMs.push(machineMs() - sent))
+      const tag = `t:=product:${sentAt.length % 1000}`
+      const args = [EPOCH, 'expire', MAX_TAGS, MAX_RECORDS, tag]
+      const answer = this.#calls
+        .run(this.#redis, 'invalidate', args)
+        .then(() => void answeredMs.push(machineMs() - sent))
       answers.push(answer)
       return answer
     })

@@ -33,6 +33,16 @@ export function mayServeWhileRevalidating(response: StoredFreshness, now: number
   return now < response.staleWhileRevalidateUntil && isClockRight(response, now)
 }
 
+/** RFC 5861 §3. A response without a window has none after a soft invalidation either. */
+export function isInWindow(response: StoredFreshness, now: number): boolean {
+  const { freshUntil, staleWhileRevalidateUntil } = response
+  return (
+    now < staleWhileRevalidateUntil &&
+    staleWhileRevalidateUntil > freshUntil &&
+    !response.mustRevalidate
+  )
+}
+
 /**
  * RFC 5861 §4: stale, and may answer in place of an error. Without a window of its own not even
  * while its lifetime lasts: what is asked about then is something that was invalidated.

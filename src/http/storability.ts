@@ -28,6 +28,7 @@ export type NotStoredReason =
   | 'not-found-handler'
   | 'incomplete'
   | 'invalidated'
+  | 'settling'
   | 'option-failed'
   | 'unavailable'
 

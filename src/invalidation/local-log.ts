@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 
 import { ClosedError } from '../errors.ts'
 import { EPOCH_LENGTH, type LogPosition } from '../stored-response.ts'
+import { PositionHistory } from './position-history.ts'
 import { LogTable } from './log-table.ts'
 import type { Fenced, Invalidation, InvalidationLog, LogState, Receipt, Verdict } from './log.ts'
 
@@ -13,6 +14,7 @@ export function newEpoch(): string {
 export class LocalLog implements InvalidationLog {
   position: LogPosition = { epoch: newEpoch(), seq: 0 }
   readonly #table: LogTable
+  readonly #history = new PositionHistory()
   #closed = false
 
   constructor(maxTags: number) {
@@ -39,6 +41,23 @@ export class LocalLog implements InvalidationLog {
     return Promise.resolve(true)
   }
 
+  rememberFor(windowMs: number): void {
+    this.#history.cover(windowMs)
+    this.#history.note(this.position, performance.now())
+  }
+
+  reachedBefore(milliseconds: number): number {
+    return this.#history.reachedBy(performance.now() - milliseconds)
+  }
+
+  hasReached(): boolean {
+    return true
+  }
+
+  reach(): Promise<boolean> {
+    return Promise.resolve(true)
+  }
+
   invalidate(invalidation: Invalidation): Promise<Receipt> {
     if (this.#closed) return Promise.reject(new ClosedError('an invalidation'))
     const { tags } = invalidation
@@ -46,6 +65,7 @@ export class LocalLog implements InvalidationLog {
     const seq = this.position.seq + 1
     this.position = { epoch: this.position.epoch, seq }
     this.#table.apply(invalidation, seq)
+    this.#history.note(this.position, performance.now())
     return Promise.resolve({ ...this.position, before })
   }
 

@@ -62,6 +62,14 @@ export interface InvalidationLog {
   verified(): boolean
   /** Catches up with Redis; false when it cannot be confirmed in time. Never rejects. */
   confirm(): Promise<boolean>
+  /** Remembers for this many milliseconds when which position was reached; asked before the start. */
+  rememberFor(windowMs: number): void
+  /** The seq that was reached this long ago, within what is remembered; -1 when that is not known. */
+  reachedBefore(milliseconds: number): number
+  /** Whether all up to this position is known here. */
+  hasReached(position: LogPosition): boolean
+  /** Waits for it, in bounded time; says whether it came. Never rejects. */
+  reach(position: LogPosition, maxWaitMs: number): Promise<boolean>
   /**
    * Resolved means done, everywhere, with the position after which all know of it: of epoch `''`
    * when there is none, because everything was invalidated. Rejects with InvalidationPendingError in

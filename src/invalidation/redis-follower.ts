@@ -1,6 +1,7 @@
 import type { RedisClient } from '../store/redis-guard.ts'
 import type { LogPosition } from '../stored-response.ts'
 import { newEpoch } from './local-log.ts'
+import { PositionHistory } from './position-history.ts'
 import { LogTable } from './log-table.ts'
 import { Retry, ensureConnected, ownConnection, within } from './redis-connection.ts'
 import { type LogRecord, parseRecords } from './redis-records.ts'
@@ -28,6 +29,8 @@ const UNKNOWN: LogPosition = { epoch: '', seq: 0 }
 
 /** How long a read of the stream waits, and so how often an idle follower asks whether it is right. */
 const BLOCK_MS = 500
+/** Records in one answer at most. */
+const PAGE = 1000
 /** On top of what a command may take by itself. */
 const PATIENCE_MS = 1500
 const REFRESH_TTL_MS = 60_000
@@ -41,6 +44,7 @@ export class RedisFollower {
   table: LogTable
   position: LogPosition = UNKNOWN
   verifiedAt: number = -Infinity
+  readonly history: PositionHistory = new PositionHistory()
   /** The position is one of the log that is there now: no connection was lost since it was read. */
   inStep = false
   readonly #options: FollowerOptions
@@ -213,7 +217,7 @@ export class RedisFollower {
       const answer = await within(
         BLOCK_MS + PATIENCE_MS,
         this.#connection.xread(
-          ...(['COUNT', 1000, 'BLOCK', BLOCK_MS, 'STREAMS'] as const),
+          ...(['COUNT', PAGE, 'BLOCK', BLOCK_MS, 'STREAMS'] as const),
           ...([this.#options.calls.keys.log, this.#lastId] as const),
         ),
       )
@@ -223,6 +227,8 @@ export class RedisFollower {
         return this.askReload()
       }
       if (records.length > 0) this.#options.onApplied?.()
+      // After a whole page there is more to read, and what was not reached is not missing.
+      if (records.length === PAGE) continue
       if (performance.now() - checkedAt >= BLOCK_MS || records.length === 0) {
         checkedAt = performance.now()
         if (!(await this.#check())) return this.askReload()
@@ -284,6 +290,7 @@ export class RedisFollower {
     if (!this.#reloadAsked && this.position !== UNKNOWN && this.position.seq >= this.#target.seq) {
       if (this.#target.sentAt > this.verifiedAt) this.verifiedAt = this.#target.sentAt
     }
+    this.history.note(this.position, performance.now())
     for (const check of this.#waiters) check()
   }
 }

@@ -122,15 +122,29 @@ export class RedisLog implements InvalidationLog {
     const target = Number(seq)
     this.#follower.expect(target, sentAt)
     return this.#follower.until(
-      () => this.#hasReached(epoch, target) && this.verified(),
+      () => epoch !== null && this.hasReached({ epoch, seq: target }) && this.verified(),
       this.#options.deadlineMs,
     )
   }
 
+  rememberFor(windowMs: number): void {
+    this.#follower.history.cover(windowMs)
+  }
+
+  reachedBefore(milliseconds: number): number {
+    return this.#follower.history.reachedBy(performance.now() - milliseconds)
+  }
+
   /** Two logs that a failover made of one have the same numbers, so those alone are not enough. */
-  #hasReached(epoch: string | null, seq: number): boolean {
+  hasReached({ epoch, seq }: LogPosition): boolean {
     const { position, inStep } = this.#follower
     return inStep && position.epoch === epoch && position.seq >= seq
+  }
+
+  async reach(position: LogPosition, maxWaitMs: number): Promise<boolean> {
+    // Of another epoch nothing tells which is the later one, but Redis.
+    if (position.epoch !== this.position.epoch && (await this.confirm())) return true
+    return this.#follower.until(() => this.hasReached(position), maxWaitMs)
   }
 
   async invalidate(invalidation: Invalidation): Promise<Receipt> {
@@ -141,7 +155,7 @@ export class RedisLog implements InvalidationLog {
       const outcome = await this.#appender.append(invalidation)
       if (outcome === 'everything') {
         this.#follower.forgetAll()
-        return { ...NOWHERE, before: 0 }
+        return { ...NOWHERE, before: Infinity }
       }
       if ('why' in outcome) {
         this.#delivery.add(invalidation, outcome.isWritten)

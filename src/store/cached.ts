@@ -9,6 +9,8 @@ export class EntryNotes {
   validators: Validators | null | undefined = undefined
   /** Rendered fields, kept for the second in which they hold. */
   rendered: unknown = undefined
+  /** From here on a hit may start a refresh, where the route has that; 0 until it is worked out. */
+  earlyFrom = 0
 }
 
 /** A stored entry as this process holds it. */
@@ -20,6 +22,8 @@ export class Cached extends EntryNotes {
   readonly notes: EntryNotes
   /** Under which key it is a variant, and by which fields; for those who waited for it. */
   variant: { readonly names: readonly string[]; readonly key: string } | undefined = undefined
+  /** Computed when what it was made of may not have settled; for those who waited for it. */
+  settles = false
   /** When Redis was last asked for a newer one, if this is stale; epoch milliseconds. */
   checkedAt = 0
 

@@ -28,6 +28,28 @@ export interface Question<T> {
   run: (client: RedisClient) => Promise<T>
   done: (answer: T | typeof FAILED) => void
   deadlineMs?: number
+  /** For who has something to go on with; `done` is called all the same. */
+  soft?: SoftDeadline | undefined
+}
+
+/** When to go on without the answer, though it may still come. */
+export interface SoftDeadline {
+  milliseconds: number
+  /** Called once, unless `done` is called before. */
+  passed: () => void
+}
+
+class SoftWait extends Deadline {
+  readonly #passed: () => void
+
+  constructor(passed: () => void) {
+    super()
+    this.#passed = passed
+  }
+
+  override expire(): void {
+    this.#passed()
+  }
 }
 
 /** One operation on its way; what answers after the deadline was counted then, and is ignored. */
@@ -63,6 +85,9 @@ class Attempt<T> extends Deadline {
   }
 }
 
+/** Commands that the client may keep: a server that stands still answers none of them. */
+const MAX_UNANSWERED = 10_000
+
 export type BreakerState = 'closed' | 'open' | 'half-open'
 
 /**
@@ -78,6 +103,8 @@ export class RedisGuard {
   #failures = 0
   #openUntil = 0
   #probing = false
+  /** Commands that the client has neither answered nor given up, whatever their deadlines. */
+  #unanswered = 0
 
   constructor(client: RedisClient, options: GuardOptions) {
     this.client = client
@@ -100,31 +127,59 @@ export class RedisGuard {
 
   /**
    * Calls `done` once, with the answer or with FAILED: within this call when Redis is not asked,
-   * else in the asynchronous context of the caller. Neither throws nor rejects.
+   * else in the asynchronous context of the caller. Neither throws nor rejects. A soft deadline that
+   * passes is no failure: only what becomes of the operation by its own deadline counts.
    */
   ask<T>(operation: string, question: Question<T>): void {
-    const { run, done, deadlineMs = this.#options.deadlineMs } = question
+    const { run, done, deadlineMs = this.#options.deadlineMs, soft } = question
     if (!isReachable(this.client)) {
-      this.#report(operation, new Error(`Redis is not connected (${this.client.status})`))
+      this.report(operation, new Error(`Redis is not connected (${this.client.status})`))
       return done(FAILED)
     }
     const isProbe = this.#openUntil !== 0
     if (isProbe && !this.#mayProbe()) return done(FAILED)
-    const attempt = new Attempt(this.#deadlinesOf(deadlineMs), done, (error, unreachable) => {
+    if (this.#unanswered >= MAX_UNANSWERED) {
+      this.report(operation, new Error(`${MAX_UNANSWERED} commands wait for an answer`))
+      this.#probing &&= !isProbe
+      return done(FAILED)
+    }
+    const answered = soft === undefined ? done : this.#withSoft(done, soft)
+    const attempt = new Attempt(this.#deadlinesOf(deadlineMs), answered, (error, unreachable) => {
       if (error === undefined) this.#succeeded(isProbe)
       else this.#failed(operation, error, { unreachable, isProbe })
     })
     try {
-      run(this.client).then(
-        (value) => attempt.end(value),
-        (error: unknown) => attempt.end(FAILED, asError(error), !isReply(error)),
+      const answer = run(this.client)
+      this.#unanswered++
+      answer.then(
+        (value) => {
+          this.#unanswered--
+          attempt.end(value)
+        },
+        (error: unknown) => {
+          this.#unanswered--
+          attempt.end(FAILED, asError(error), !isReply(error))
+        },
       )
     } catch (error) {
       attempt.end(FAILED, asError(error))
     }
   }
 
-  /** There are two lengths: that of requests and that of invalidations. */
+  #withSoft<T>(
+    done: Question<T>['done'],
+    { milliseconds, passed }: SoftDeadline,
+  ): Question<T>['done'] {
+    const deadlines = this.#deadlinesOf(milliseconds)
+    const wait = new SoftWait(passed)
+    deadlines.add(wait)
+    return (answer) => {
+      deadlines.remove(wait)
+      done(answer)
+    }
+  }
+
+  /** There are three lengths: the soft one, that of requests and that of invalidations. */
   #deadlinesOf(milliseconds: number): Deadlines {
     let deadlines = this.#deadlines.get(milliseconds)
     if (deadlines === undefined) {
@@ -153,7 +208,7 @@ export class RedisGuard {
     error: Error,
     { unreachable, isProbe }: { unreachable: boolean; isProbe: boolean },
   ): void {
-    this.#report(operation, error)
+    this.report(operation, error)
     const { breaker } = this.#options
     if (breaker === false || (this.#openUntil !== 0 && !isProbe)) return
     this.#probing = false
@@ -166,7 +221,8 @@ export class RedisGuard {
     }
   }
 
-  #report(operation: string, error: Error): void {
+  /** Trouble that is no failure of a command. */
+  report(operation: string, error: Error): void {
     this.lastError = error.message
     this.#options.onTrouble(operation, error)
   }

@@ -6,7 +6,9 @@ import type { StoredEntry } from '../stored-response.ts'
 import { FAILED, type RedisClient, type RedisGuard } from './redis-guard.ts'
 
 /** Keys that one SCAN looks at; the heads of those that match are read in one round trip. */
-const SCAN_COUNT = 250
+const SCAN_COUNT = 100
+/** No reply waits for a list, so it gets more time than they: as much as an invalidation. */
+const DEADLINE_MS = 1000
 /** Most heads are shorter. */
 const HEAD_BYTES = 1024
 
@@ -70,7 +72,7 @@ export class RedisListing {
   }
 
   async #ask<T>(run: (client: RedisClient) => Promise<T>): Promise<T> {
-    const answer = await this.#guard.attempt('keys', run)
+    const answer = await this.#guard.attempt('keys', run, DEADLINE_MS)
     if (answer !== FAILED) return answer
     throw new RedisUnavailableError('A list of keys', this.#guard.lastError)
   }

@@ -9,7 +9,7 @@ import {
   rereadEntry,
 } from '../stored-response.ts'
 import { Cached, type EntryNotes } from './cached.ts'
-import { FAILED, type RedisClient, type RedisGuard } from './redis-guard.ts'
+import { FAILED, type RedisClient, type RedisGuard, type SoftDeadline } from './redis-guard.ts'
 
 /**
  * Compare and set on the entry's own key. KEYS[1]: the entry. ARGV: frame, ttl in milliseconds,
@@ -50,6 +50,9 @@ interface Known {
 const MAX_KNOWN = 512
 const MAX_KNOWN_HEAD = 4096
 
+/** Frames on their way to Redis, all together. */
+const MAX_WRITING_BYTES = 32 * 1024 * 1024
+
 /** The shared tier: one key per entry, spread over all slots, always with a ttl. */
 export class RedisStore {
   readonly #guard: RedisGuard
@@ -58,6 +61,8 @@ export class RedisStore {
   /** A hot entry is read again and again: its head is parsed and rendered once. */
   readonly #known = new Map<string, Known>()
   #maxFrameBytes = MAX_HEAD_BYTES
+  /** Of frames that the client keeps, as Redis has not answered. */
+  #writingBytes = 0
 
   constructor(guard: RedisGuard, namespace: string, onDamaged: () => void) {
     this.#guard = guard
@@ -77,11 +82,12 @@ export class RedisStore {
   }
 
   /** The same for a callback, which is called in the asynchronous context of nobody. */
-  read(key: string, done: (cached: Cached | undefined) => void): void {
+  read(key: string, done: (cached: Cached | undefined) => void, soft?: SoftDeadline): void {
     const name = this.#prefix + key
     this.#guard.ask('get', {
       run: (client) => this.#fetch(client, name),
       done: (bytes) => done(bytes === FAILED ? undefined : this.#decode(key, name, bytes)),
+      soft,
     })
   }
 
@@ -100,19 +106,38 @@ export class RedisStore {
   async set(key: string, entry: StoredEntry, ttlMs: number, isNew = false): Promise<boolean> {
     const name = this.#prefix + key
     const frame = encodeEntry(name, entry)
+    const bytes = Buffer.byteLength(frame)
     // Nobody would read it.
-    if (Buffer.byteLength(frame) > this.#maxFrameBytes) return false
+    if (bytes > this.#maxFrameBytes) return false
     const ttl = Math.max(1, Math.ceil(ttlMs))
     if (isNew) {
-      const answer = await this.#guard.attempt('set', (client) =>
-        client.set(name, frame, 'PX', ttl, 'NX'),
-      )
+      const answer = await this.#write(bytes, (client) => client.set(name, frame, 'PX', ttl, 'NX'))
       if (answer !== null) return answer !== FAILED
     }
-    const answer = await this.#guard.attempt('set', (client) =>
+    const answer = await this.#write(bytes, (client) =>
       runScript(client, SET_IF_NEWER, [name], [frame, ttl, entry.epoch, entry.seq]),
     )
     return answer !== FAILED
+  }
+
+  /** A frame is held for as long as Redis does not answer, far beyond the deadline of its request. */
+  #write(
+    bytes: number,
+    run: (client: RedisClient) => Promise<unknown>,
+  ): Promise<unknown> | typeof FAILED {
+    if (this.#writingBytes + bytes > Math.max(MAX_WRITING_BYTES, this.#maxFrameBytes)) {
+      this.#guard.report('set', new Error(`${this.#writingBytes} bytes wait to be written`))
+      return FAILED
+    }
+    const end = (): void => {
+      this.#writingBytes -= bytes
+    }
+    return this.#guard.attempt('set', (client) => {
+      const answer = run(client)
+      this.#writingBytes += bytes
+      answer.then(end, end)
+      return answer
+    })
   }
 
   /**

@@ -1,4 +1,4 @@
-import { isFresh } from '../http/freshness.ts'
+import { isFresh, isInWindow } from '../http/freshness.ts'
 import type { InvalidationLog } from '../invalidation/log.ts'
 import type { StoredEntry } from '../stored-response.ts'
 import type { Cached } from './cached.ts'
@@ -28,17 +28,21 @@ export class TieredCache {
   readonly redis: RedisStore | undefined
   readonly log: InvalidationLog
   readonly now: () => number
+  readonly #softDeadlineMs: number | undefined
 
   constructor(parts: {
     memory: MemoryStore | undefined
     redis: RedisStore | undefined
     log: InvalidationLog
     now: () => number
+    /** How long Redis is waited for where a stale entry can be served instead; else without an end. */
+    softDeadlineMs?: number
   }) {
     this.memory = parts.memory
     this.redis = parts.redis
     this.log = parts.log
     this.now = parts.now
+    this.#softDeadlineMs = parts.softDeadlineMs
     this.memory?.dropFirst((cached) => this.stateOf(cached, this.now()) === undefined)
   }
 
@@ -72,12 +76,13 @@ export class TieredCache {
 
   /**
    * The full lookup. With `strict`, or once the lease has run out, nothing is used before the log
-   * has caught up with Redis; what cannot be confirmed is a miss. Never rejects.
+   * has caught up with Redis; what cannot be confirmed is a miss. `asksRedis` says that there may be
+   * something newer than what is fresh in memory. Never rejects.
    */
-  lookup(key: string, strict: boolean): Promise<Lookup> {
+  lookup(key: string, strict: boolean, asksRedis = false): Promise<Lookup> {
     const inMemory = this.memory?.get(key)
     if (strict || inMemory !== undefined || !this.log.verified()) {
-      return this.#confirmedLookup(key, strict, inMemory)
+      return this.#confirmedLookup(key, inMemory, { strict, asksRedis })
     }
     const { redis } = this
     if (redis === undefined) return Promise.resolve(NONE)
@@ -88,8 +93,8 @@ export class TieredCache {
 
   async #confirmedLookup(
     key: string,
-    strict: boolean,
     inMemory: Cached | undefined,
+    { strict, asksRedis }: { strict: boolean; asksRedis: boolean },
   ): Promise<Lookup> {
     // Asked together: the question about the log costs no time of its own.
     const confirming = strict || !this.log.verified() ? this.log.confirm() : undefined
@@ -98,11 +103,40 @@ export class TieredCache {
       return inMemory === undefined && early === undefined ? NONE : GONE
     }
     if (inMemory === undefined) return this.#better(key, undefined, early)
-    if (this.stateOf(inMemory, this.now()) === 'fresh' && this.log.verified()) {
+    const isFreshHere = this.stateOf(inMemory, this.now()) === 'fresh' && this.log.verified()
+    if (isFreshHere && !asksRedis) {
       return { found: inMemory, state: 'fresh' }
     }
-    // Another process may have computed it anew since.
-    return this.#better(key, inMemory, await this.redis?.get(key))
+    return this.#newer(key, inMemory, strict)
+  }
+
+  /**
+   * Another process may have computed it anew since. What may be served stale waits only for the soft
+   * deadline, but never in strict, where that is a last resort.
+   */
+  #newer(key: string, inMemory: Cached, strict: boolean): Promise<Lookup> {
+    const { redis } = this
+    if (redis === undefined) return Promise.resolve(this.#better(key, inMemory, undefined))
+    const milliseconds = strict || !this.#isServable(inMemory) ? undefined : this.#softDeadlineMs
+    return new Promise((resolve) => {
+      let isLate = false
+      const passed = (): void => {
+        isLate = true
+        resolve(this.#better(key, inMemory, undefined))
+      }
+      const done = (cached: Cached | undefined): void => {
+        if (!isLate) resolve(this.#better(key, inMemory, cached))
+        // For the next request, if it is better than what memory has by now.
+        else if (cached !== undefined) this.#better(key, this.memory?.get(key), cached)
+      }
+      redis.read(key, done, milliseconds === undefined ? undefined : { milliseconds, passed })
+    })
+  }
+
+  /** Stale, and within its window. */
+  #isServable(cached: Cached): boolean {
+    const now = this.now()
+    return this.stateOf(cached, now) === 'stale' && isInWindow(cached.entry, now)
   }
 
   /** The more usable of two; of equal ones the later, and else that of Redis. */

@@ -163,8 +163,10 @@ export function functionsContract(open: (t: TestContext) => Promise<CacheClient>
     const failing = cache.writeThrough('a', () => Promise.reject(new RangeError('refused')))
     await assert.rejects(failing, RangeError)
     let runs = 0
-    const wrong = cache.writeThrough('a', () => ++runs, { ttl: -1 })
-    await assert.rejects(wrong, { code: INVALID })
+    for (const options of [{ ttl: -1 }, { errorTtl: 1 }, { coalesce: {} }]) {
+      const wrong = cache.writeThrough('a', () => ++runs, options as object)
+      await assert.rejects(wrong, { code: INVALID })
+    }
     await assert.rejects(
       cache.writeThrough('', () => ++runs),
       { code: INVALID },

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { Cluster, type Redis } from 'ioredis'
 
-import { inTime } from '../support/clock.ts'
+import { eventually, inTime } from '../support/clock.ts'
 import { startCluster } from '../support/redis-cluster.ts'
 import { type RedisServer, startRedis } from '../support/redis.ts'
 import { openClient } from './apps.ts'
@@ -54,6 +54,19 @@ describe('keys() in Redis', () => {
       assert.deepEqual(await keysOf(cache), [`of ${at}`])
       assert.deepEqual(await keysOf(cache.namespace('inner'), 'in'), [`in ${at}`])
     }
+  })
+
+  it('lists nothing of another epoch, of which it is not known what was invalidated', async (t) => {
+    const own = await startRedis()
+    t.after(() => own.stop())
+    const cache = await openClient(t, { redis: own.url, namespace: 'shop' })
+    await cache.set('a', 1)
+    const epoch = '0123456789abcdef'
+    await own.client().set('{shop}:epoch', epoch, 'EX', 60)
+    await eventually('the new epoch is known', () => cache.stats().log.epoch === epoch)
+    assert.deepEqual(await keysOf(cache), [])
+    await cache.set('b', 1)
+    assert.deepEqual(await keysOf(cache), ['b'])
   })
 
   it('says that there is no answer, rather than give a part of it as the whole', async (t) => {

@@ -42,6 +42,55 @@ describe('the cache client in memory', () => {
     assert.deepEqual(await there(), [])
   })
 
+  it('slides with touches, and forgets an error and a touched value when they are over', async (t) => {
+    mock.timers.enable({ apis: ['Date'], now: Date.UTC(2026, 0, 1) })
+    t.after(() => mock.timers.reset())
+    const cache = await openClient(t, { defaults: { ttl: 60 } })
+    await cache.set('a', 1)
+    for (let n = 0; n < 5; n++) {
+      mock.timers.tick(59_000)
+      assert.equal(await cache.touch('a', 60), true)
+    }
+    mock.timers.tick(59_999)
+    assert.deepEqual([await cache.ttl('a'), await cache.get('a')], [1, 1])
+    mock.timers.tick(1)
+    assert.deepEqual([await cache.ttl('a'), await cache.touch('a', 60)], [undefined, false])
+    let runs = 0
+    const failing = (): Promise<unknown> =>
+      cache
+        .getOrSet('b', () => Promise.reject(new Error(`${++runs}`)), { errorTtl: 10 })
+        .catch((error: Error) => error.message)
+    assert.equal(await failing(), '1')
+    mock.timers.tick(9_999)
+    assert.equal(await failing(), '1')
+    mock.timers.tick(1)
+    assert.equal(await failing(), '2')
+  })
+
+  it('keeps the errors of a thousand keys, and those of the last', async (t) => {
+    const cache = await openClient(t)
+    let runs = 0
+    const failing = async (key: number): Promise<void> => {
+      const factory = (): never => {
+        throw new Error(`${++runs}`)
+      }
+      await assert.rejects(cache.getOrSet(`key${key}`, factory, { errorTtl: 60 }))
+    }
+    for (let key = 0; key <= 1000; key++) await failing(key)
+    await failing(1)
+    assert.equal(runs, 1001)
+    await failing(0)
+    assert.equal(runs, 1002)
+  })
+
+  it('counts namespaces without end together', async (t) => {
+    const cache = await openClient(t)
+    for (let n = 0; n < 1100; n++) await cache.namespace(`n${n}`).get('a')
+    const { values, namespaces } = cache.stats()
+    assert.equal(values.misses, 1100)
+    assert.ok(Object.keys(namespaces).length <= 1001 && namespaces['*']!.misses >= 100)
+  })
+
   it('holds no more than its bytes', async (t) => {
     const cache = await openClient(t, { memory: { maxBytes: 200_000 } })
     for (let n = 0; n < 100; n++) await cache.set(`key${n}`, 'x'.repeat(10_000))

@@ -55,12 +55,14 @@ describe('stats()', () => {
     const { routes, ...total } = app.cache.stats()
     assert.deepEqual(routes['/a/:id'], {
       ...NO_REQUESTS,
+      coalescing: 'on',
       ...{ hits: 2, hitsByTier: { memory: 2, redis: 0 }, stored: 2 },
       ...{ misses: 2, missesByReason: { 'uri-miss': 2 } },
       ...{ bypassed: 1, bypassedByReason: { cookie: 1 } },
     })
     assert.deepEqual(routes['/b'], {
       ...NO_REQUESTS,
+      coalescing: 'on',
       ...{ misses: 2, missesByReason: { 'uri-miss': 2 } },
       ...{ notStored: 2, notStoredByReason: { private: 2 } },
     })

@@ -3,6 +3,7 @@ import { after, before, describe, it } from 'node:test'
 import { Cluster } from 'ioredis'
 
 import { RedisGuard } from '../../src/store/redis-guard.ts'
+import { RedisLeases } from '../../src/store/redis-lease.ts'
 import { RedisStore } from '../../src/store/redis-store.ts'
 import { makeEntry } from '../store/entries.ts'
 import { eventually } from '../support/clock.ts'
@@ -65,6 +66,24 @@ describe('in a Redis Cluster', () => {
     )
     await Promise.all(keys.map((key) => store.delete(key)))
     assert.equal(await store.get('entry7'), undefined)
+  })
+
+  it('leases are spread over all slots, and one of two processes has each', async () => {
+    const options = { deadlineMs: 2000, breaker: false, onTrouble: () => {} } as const
+    const [first, second] = [one, two].map(
+      ({ client }) => new RedisLeases(new RedisGuard(client, options), NAMESPACE),
+    )
+    for (const key of Array.from({ length: 50 }, (_, n) => `lease${n}`)) {
+      const taken = await Promise.all([
+        first!.take(key, 'a', 60_000),
+        second!.take(key, 'b', 60_000),
+      ])
+      assert.deepEqual(taken.toSorted(), ['held', 'mine'])
+      const token = taken[0] === 'mine' ? 'a' : 'b'
+      assert.equal(await second!.replace(key, token, { mark: 'mine', ttlMs: 1000 }), true)
+      assert.equal(await second!.replace(key, token, {}), true)
+      assert.equal(await first!.look(key, 'a'), 'free')
+    }
   })
 
   it('a newer entry is not replaced by an older one', async () => {

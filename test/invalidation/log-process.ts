@@ -4,6 +4,7 @@ import type { Redis } from 'ioredis'
 
 import type { Fenced } from '../../src/invalidation/log.ts'
 import { RedisLog } from '../../src/invalidation/redis-log.ts'
+import type { Durability } from '../../src/invalidation/redis-replicas.ts'
 import { type ControlKeys, controlKeys } from '../../src/invalidation/redis-scripts.ts'
 import { EPOCH_LENGTH } from '../../src/stored-response.ts'
 import { type RedisClient, RedisGuard } from '../../src/store/redis-guard.ts'
@@ -19,6 +20,7 @@ export interface LogProcessOptions {
   maxTags?: number
   deadlineMs?: number
   namespace?: string
+  durability?: Durability
 }
 
 export class LogProcess {
@@ -27,13 +29,13 @@ export class LogProcess {
   readonly troubles: string[] = []
 
   constructor(client: RedisClient, options: LogProcessOptions = {}) {
-    const { maxTags = 1000, deadlineMs = 1000, namespace = NAMESPACE } = options
+    const { maxTags = 1000, deadlineMs = 1000, namespace = NAMESPACE, durability } = options
     const onTrouble = (operation: string, error: Error): void => {
       this.troubles.push(`${operation}: ${error.message}`)
     }
     this.client = client
     const guard = new RedisGuard(client, { deadlineMs, breaker: false, onTrouble })
-    this.log = new RedisLog(guard, { namespace, maxTags, deadlineMs, onTrouble })
+    this.log = new RedisLog(guard, { namespace, maxTags, deadlineMs, durability, onTrouble })
   }
 
   /** Connected and loaded. */

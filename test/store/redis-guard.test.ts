@@ -103,6 +103,54 @@ describe('RedisGuard', () => {
   })
 })
 
+describe('the soft deadline of RedisGuard', () => {
+  /** One question with a soft deadline, and what its asker was told, in order. */
+  function askSoftly({ guard, client }: Opened, milliseconds: number): unknown[] {
+    const told: unknown[] = []
+    guard.ask('ask', {
+      run: () => client.ask(),
+      done: (answer) => told.push(answer),
+      soft: { milliseconds, passed: () => told.push('passed') },
+    })
+    return told
+  }
+
+  it('passes before the answer, which is still told and counts as one', async () => {
+    const opened = open({ failures: 1, resetMs: 1_000_000 }, 60_000)
+    const told = askSoftly(opened, 5)
+    await eventually('it has passed', () => told.length > 0)
+    opened.client.calls[0]!.resolve('late')
+    await nextTurn()
+    assert.deepEqual(told, ['passed', 'late'])
+    assert.deepEqual(opened.troubles, [])
+    assert.equal(opened.guard.state, 'closed')
+  })
+
+  it('is no failure; that the deadline passes after it is one', async () => {
+    const opened = open({ failures: 1, resetMs: 1_000_000 }, 30)
+    const told = askSoftly(opened, 5)
+    await eventually('both have passed', () => told.length === 2)
+    assert.deepEqual(told, ['passed', FAILED])
+    assert.deepEqual(opened.troubles, ['ask: no answer within 30 ms'])
+    assert.equal(opened.guard.state, 'open')
+  })
+
+  it('does not pass after an answer, nor where nothing is asked', async () => {
+    const opened = open({ failures: 1, resetMs: 1_000_000 }, 60_000)
+    const told = askSoftly(opened, 1)
+    opened.client.calls[0]!.resolve('at once')
+    opened.client.status = 'end'
+    const refused = askSoftly(opened, 1)
+    // One that is asked later passes later.
+    opened.client.status = 'ready'
+    const later = askSoftly(opened, 1)
+    await eventually('a later one has passed', () => later.length > 0)
+    opened.client.calls[1]!.resolve('not waited for')
+    assert.deepEqual(told, ['at once'])
+    assert.deepEqual(refused, [FAILED])
+  })
+})
+
 describe('the breaker of RedisGuard', () => {
   /** Lets the given number of operations fail by time, one after the other. */
   async function timeOut(opened: Opened, times: number): Promise<void> {

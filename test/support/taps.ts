@@ -8,8 +8,8 @@ import type { TestContext } from 'node:test'
 
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 
+import type { StreamOutcome } from '../../src/exchange-recording.ts'
 import {
-  type StreamOutcome,
   type StreamPayload,
   isResponse,
   isStream,

@@ -1,0 +1,77 @@
+import { Soak } from '../test/soak/soak.ts'
+
+/**
+ * Mixed load with faults for minutes: `npm run soak -- 10`. Prints a line each minute and the figures
+ * at the end; the exit code is 1 when one of them is bad. Starts a Redis of its own.
+ */
+const minutes = Number(process.argv[2] ?? 10)
+const MIB = 1024 * 1024
+const MEMORY_MIB = 16
+/** What may be noise, over all the time that counts: the engine gives memory back when it likes to. */
+const FLAT = 0.1
+
+const soak = await Soak.start({
+  processes: 2,
+  readers: 24,
+  memoryBytes: MEMORY_MIB * MIB,
+  sampleMs: 5000,
+  onSample: ({ seconds, requests, failed, samples }) => {
+    if (samples.length % 12 !== 0) return
+    const rss = samples.at(-1)!.rss.map((each) => each.toFixed(0))
+    console.log(
+      `${(seconds / 60).toFixed(1)} min: ${requests} requests, ${failed.length} failed, ` +
+        `RSS ${rss.join(' and ')} MiB`,
+    )
+  },
+})
+console.log(`${minutes} minutes, 2 processes with ${MEMORY_MIB} MiB of memory each`)
+await soak.run(minutes * 60)
+const states = await soak.states()
+const forever = await soak.keysWithoutTtl()
+await soak.stop()
+
+const { eventual, strict } = soak.histories
+const growth = soak.growth()
+/** Over a short time a slope says nothing. */
+const isLong = minutes >= 3
+const figures: [what: string, value: string, isGood: boolean][] = [
+  ['requests', `${soak.requests}, and ${soak.aborted} that hung up`, true],
+  ['faults', JSON.stringify(soak.faults), true],
+  ['failed', String(soak.failed.length), soak.failed.length === 0],
+  ['eventual', eventual.toString(), true],
+  [
+    `eventual, stale for more than ${soak.boundMs} ms`,
+    String(eventual.staleBeyond(soak.boundMs)),
+    eventual.staleBeyond(soak.boundMs) === 0,
+  ],
+  ['strict', strict.toString(), true],
+  ['strict, stale', String(strict.stale.length), strict.stale.length === 0],
+  [
+    'longest request',
+    `${soak.slowest.milliseconds.toFixed(0)} ms, ${soak.slowest.what}`,
+    soak.slowest.milliseconds < 5000,
+  ],
+  [
+    'memory tier',
+    states.map(({ bytes }) => `${(bytes / MIB).toFixed(1)} MiB`).join(', '),
+    states.every(({ bytes }) => bytes <= MEMORY_MIB * MIB),
+  ],
+  [
+    'RSS after the first third',
+    growth
+      .map(
+        ({ perMinute, mean }) => `${mean.toFixed(0)} MiB, ${perMinute.toFixed(2)} more each minute`,
+      )
+      .join('; '),
+    !isLong || growth.every(({ share }) => share <= FLAT),
+  ],
+  [
+    'flights left',
+    states.map(({ flights }) => flights).join(', '),
+    states.every(({ flights }) => flights === 0),
+  ],
+  ['keys in Redis without ttl', String(forever.length), forever.length === 0],
+]
+for (const [what, value, isGood] of figures) console.log(`${isGood ? ' ' : '!'} ${what}: ${value}`)
+for (const failure of soak.failed.slice(0, 10)) console.log(`  ${failure}`)
+process.exitCode = figures.every(([, , isGood]) => isGood) ? 0 : 1
