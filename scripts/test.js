@@ -13,7 +13,7 @@ import { VARIABLE, redisServer } from './redis-server.js'
 const SECOND_MS = 1000
 const MINUTE_MS = 60 * SECOND_MS
 // These start servers and processes of their own and measure time: they get both cores.
-const HEAVY = new Set(['fleet', 'faults', 'demo', 'browser'])
+const HEAVY = new Set(['fleet', 'faults', 'topology', 'demo', 'browser'])
 /** @typedef {{ concurrency: number, testMs: number, fileMs: number, allMs: number }} Limits */
 /** @type {Limits} */
 const LIGHT_LIMITS = {

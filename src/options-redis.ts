@@ -70,18 +70,8 @@ function checkClient(client: RedisClient, refuse: Refuse): RedisClient {
     if (single.mode === 'subscriber') {
       refuse('this client is in subscriber mode, where it takes no commands; give another one')
     }
-    if (isClosed(single)) refuse('this client has been closed; give one that is open')
   }
   return client
-}
-
-/**
- * Closed by the application, and not at its end because it gave up on a Redis that is down: that
- * must not keep the application from starting. With the strategy of ioredis it never gives up.
- */
-function isClosed(client: Redis): boolean {
-  const { defaultOptions } = client.constructor as { defaultOptions?: RedisOptions }
-  return client.status === 'end' && client.options.retryStrategy === defaultOptions?.retryStrategy
 }
 
 function checkSingle({ readOnly, monitor, role, sentinels }: RedisOptions, refuse: Refuse): void {

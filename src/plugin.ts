@@ -83,6 +83,9 @@ async function openGuard(
   const { redis } = checked
   if (redis === undefined) return undefined
   const client = isRedisClient(redis) ? redis : await open(app, checked.decorateAs, redis, trouble)
+  // No error: it may have given up on a Redis that is down, which must not keep anyone from starting.
+  if (client.status === 'end')
+    trouble.report('connect', withAdvice(new Error('not connected (end)')))
   return new RedisGuard(client, {
     deadlineMs: checked.deadlineMs,
     breaker: checked.breaker,

@@ -49,7 +49,6 @@ export const PROBED_COMMANDS: readonly string[] = [...LOOK.matchAll(/may\('([A-Z
 
 /** Looks at a server before its log is loaded. */
 export class RedisFitness {
-  readonly #keys: readonly string[]
   readonly #namespace: string
   readonly #note: (message: string) => void
   readonly #noted = new Set<string>()
@@ -57,7 +56,6 @@ export class RedisFitness {
   /** @param note Is told once of what works and will surprise. */
   constructor(namespace: string, note: (message: string) => void) {
     this.#namespace = namespace
-    this.#keys = [`{${namespace}}:rights`, `${namespace}#{${namespace}}`]
     this.#note = note
   }
 
@@ -74,8 +72,12 @@ export class RedisFitness {
   }
 
   async #look(connection: RedisClient): Promise<unknown> {
+    const control = `{${this.#namespace}}:rights`
+    // After a brace that is never closed no entry could be in the slot of the control keys.
+    const isOpen = /^[^{]*\{[^}]*$/.test(connection.options.keyPrefix ?? '')
+    const entry = isOpen ? control : `${this.#namespace}#{${this.#namespace}}`
     try {
-      return await runScript(connection, LOOK_SCRIPT, this.#keys, [])
+      return await runScript(connection, LOOK_SCRIPT, [control, entry], [])
     } catch (error) {
       // Memory that is full, a script that runs too long: no matter of fitness.
       if (/^(OOM|NOREPLICAS|MISCONF)/.test((error as Error).message)) return []
@@ -134,12 +136,12 @@ const REPLICA =
 
 /** What to do about a reply, where its text alone does not tell. The first that fits. */
 const ADVICE: readonly [message: RegExp, advice: string][] = [
-  [/^READONLY/, REPLICA],
-  [/^MOVED/, 'this Redis is a node of a Cluster; give a Cluster of ioredis: new Cluster([…])'],
+  [/\bREADONLY\b/, REPLICA],
+  [/\bMOVED\b/, 'this Redis is a node of a Cluster; give a Cluster of ioredis: new Cluster([…])'],
   [/cluster support disabled/, 'this Redis is no Cluster; give a single client, or a URL'],
   [/access one of the keys/, 'the user of Redis lacks the key patterns of docs/redis.md, ACL'],
-  [/^NOPERM/, 'the user of Redis lacks a right; docs/redis.md, ACL, has them all'],
-  [/^(NOAUTH|WRONGPASS)/, 'give username and password of a user that Redis knows'],
+  [/\bNOPERM\b/, 'the user of Redis lacks a right; docs/redis.md, ACL, has them all'],
+  [/\b(NOAUTH|WRONGPASS)\b/, 'give username and password of a user that Redis knows'],
   [
     /unknown command.*eval/i,
     'is it a Sentinel? Its address goes into { sentinels: [{ host }], name }',

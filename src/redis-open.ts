@@ -16,6 +16,22 @@ const OWN_OPTIONS: RedisOptions = {
   connectTimeout: 2000,
   retryStrategy: (times) => Math.min(50 * times, 1000),
 }
+/** How often the address is looked up again because a replica answers at it. */
+const MOVE_MS = 1000
+
+/**
+ * A master may become a replica and cut no connection; its name, or what balances the load, leads to
+ * the new one, and nobody but a new connection asks for it.
+ */
+function reconnectFromReplica(): NonNullable<RedisOptions['reconnectOnError']> {
+  let movedAt = -Infinity
+  return (error) => {
+    const now = performance.now()
+    if (!error.message.startsWith('READONLY') || now - movedAt < MOVE_MS) return false
+    movedAt = now
+    return true
+  }
+}
 
 /**
  * Opens a client through @fastify/redis in a scope of its own, so that `app.redis` stays free for
@@ -35,7 +51,12 @@ export async function openRedis(
   })
   let client: Redis | undefined
   const given = typeof redis === 'string' ? { url: redis } : redis
-  const options = { ...OWN_OPTIONS, ...given, namespace } as FastifyRedisPluginOptions
+  const options = {
+    ...OWN_OPTIONS,
+    reconnectOnError: reconnectFromReplica(),
+    ...given,
+    namespace,
+  } as FastifyRedisPluginOptions
   await app.register(async (scope) => {
     await new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, START_MS)

@@ -37,8 +37,10 @@ export function ownConnection(client: RedisClient): RedisClient {
         autoResendUnfulfilledCommands: false,
         retryStrategy: retryDelay,
       })
-  // Trouble is seen by the command it hits; without a listener ioredis would print it.
-  connection.on('error', () => {})
+  connection.on('error', (error: ConnectionError) => {
+    lastErrors.set(connection, error.lastNodeError ?? error)
+  })
+  connection.on('ready', () => lastErrors.delete(connection))
   return connection
 }
 
@@ -60,6 +62,18 @@ export function nextConnection(
   }
   if (connection.status === 'ready') connection.disconnect(true)
   return connection
+}
+
+/** Of a Cluster client the reason is in the error of a node. */
+type ConnectionError = Error & { lastNodeError?: Error }
+
+const lastErrors = new WeakMap<RedisClient, Error>()
+
+/** The error of a command, with why there is no connection: the command only knows that it waited. */
+export function withReason(connection: RedisClient, error: Error): Error {
+  const reason = lastErrors.get(connection)
+  if (reason === undefined || reason.message === error.message) return error
+  return new Error(`${error.message}: ${reason.message}`, { cause: reason })
 }
 
 /** Connects if that is needed; rejects when it fails. */

@@ -10,10 +10,12 @@ import {
   nextConnection,
   ownConnection,
   within,
+  withReason,
 } from './redis-connection.ts'
 import { type LogRecord, parseRecords } from './redis-records.ts'
 import { CONTROL_TTL_SECONDS, type ControlCalls, controlKeyList } from './redis-scripts.ts'
 import { readTags } from './redis-snapshot.ts'
+import { Waits } from './waits.ts'
 
 export interface FollowerOptions {
   calls: ControlCalls
@@ -22,8 +24,6 @@ export interface FollowerOptions {
   inspect: ((connection: RedisClient) => Promise<void>) | undefined
   /** Called after each load, before the table is trusted again. */
   beforeTrust: () => Promise<void>
-  /** Called when the position has changed, before anybody sees the new one. */
-  onApplied?: () => void
   onTrouble: (operation: string, error: Error) => void
   /** May say again what has been said. */
   onChange?: ((change: LogChange) => void) | undefined
@@ -55,8 +55,7 @@ export class RedisFollower {
   readonly #options: FollowerOptions
   readonly #client: RedisClient
   #connection: RedisClient
-  /** Each looks whether its condition holds; with true it gives up. */
-  readonly #waiters = new Set<(giveUp?: boolean) => void>()
+  readonly #waits = new Waits()
   #closed = false
   #reloadAsked = false
   #wentBack = false
@@ -69,6 +68,7 @@ export class RedisFollower {
   #checkedSeq = -1
   #ttlRefreshedAt = 0
   #running: Promise<void> | undefined
+  #end: (() => void) | undefined
   readonly #retry = new Retry()
 
   constructor(client: RedisClient, options: FollowerOptions) {
@@ -112,38 +112,33 @@ export class RedisFollower {
 
   /** Resolves when `condition` holds, at the latest after the given time; says whether it does. */
   until(condition: () => boolean, milliseconds: number): Promise<boolean> {
-    if (condition() || this.#closed) return Promise.resolve(condition())
-    return new Promise((resolve) => {
-      const check = (giveUp = false): void => {
-        const holds = condition()
-        if (!holds && !giveUp) return
-        clearTimeout(timer)
-        this.#waiters.delete(check)
-        resolve(holds)
-      }
-      const timer = setTimeout(() => check(true), milliseconds)
-      this.#waiters.add(check)
-    })
+    return this.#waits.until(condition, milliseconds)
   }
 
   async close(): Promise<void> {
     this.#closed = true
     this.verifiedAt = -Infinity
     this.#retry.wake()
-    for (const check of this.#waiters) check(true)
+    this.#waits.close()
     this.#connection.disconnect()
+    this.#end?.()
     await this.#running
   }
 
   async #run(): Promise<void> {
     while (!this.#closed) {
       try {
-        await this.#load()
-        await this.#follow()
+        await new Promise<void>((resolve, reject) => {
+          // A Cluster client that is told to disconnect while it connects may never answer.
+          this.#end = resolve
+          this.#load()
+            .then(() => this.#follow())
+            .then(resolve, reject)
+        })
       } catch (error) {
         if (this.#closed) return
         this.inStep = false
-        this.#options.onTrouble('follow', error as Error)
+        this.#options.onTrouble('follow', withReason(this.#connection, error as Error))
         this.#options.onChange?.('log-lost')
         this.#connection = nextConnection(this.#connection, this.#client, this.#retry.failures)
         await this.#retry.pause()
@@ -154,8 +149,7 @@ export class RedisFollower {
   async #load(): Promise<void> {
     this.#reloadAsked = false
     this.#wentBack = false
-    const { calls, maxTags } = this.#options
-    const { keys } = calls
+    const { keys } = this.#options.calls
     await within(PATIENCE_MS, ensureConnected(this.#connection))
     await this.#options.inspect?.(this.#connection)
     const sentAt = performance.now()
@@ -173,7 +167,7 @@ export class RedisFollower {
     if (currentEpoch !== epoch || !floor || complete === null) {
       throw new Error('the control keys changed while they were read')
     }
-    const table = new LogTable(maxTags)
+    const table = new LogTable(this.#options.maxTags)
     // A snapshot has no modes. The last may have been the softest, so the hardest is assumed.
     for (const [tag, lastSeq] of tags) table.merge(tag, lastSeq, 'purge')
     table.raiseFloor(Number(floor))
@@ -230,7 +224,6 @@ export class RedisFollower {
         if (this.#wentBack) await this.#giveUp(this.position.epoch)
         return this.askReload()
       }
-      if (records.length > 0) this.#options.onApplied?.()
       // After a whole page there is more to read, and what was not reached is not missing.
       if (records.length === PAGE) continue
       if (performance.now() - checkedAt >= BLOCK_MS || records.length === 0) {
@@ -261,10 +254,10 @@ export class RedisFollower {
    * failover may have lost the end of the log. False when the table cannot be right.
    */
   async #check(): Promise<boolean> {
-    const { keys } = this.#options.calls
     const behind = this.#checkedSeq > this.position.seq
     const sentAt = performance.now()
-    const [epoch, seq] = await within(PATIENCE_MS, this.#connection.mget(keys.epoch, keys.seq))
+    const asked = this.#options.calls.position(this.#connection)
+    const [epoch, seq] = await within(PATIENCE_MS, asked)
     if (epoch !== this.position.epoch || seq == null) return false
     if (Number(seq) < this.position.seq) {
       await this.#giveUp(epoch)
@@ -295,6 +288,6 @@ export class RedisFollower {
       if (this.#target.sentAt > this.verifiedAt) this.verifiedAt = this.#target.sentAt
     }
     this.history.note(this.position, performance.now())
-    for (const check of this.#waiters) check()
+    this.#waits.look()
   }
 }

@@ -14,7 +14,7 @@ import { type Appended, RedisAppender } from './redis-appender.ts'
 import { RedisDelivery } from './redis-delivery.ts'
 import { RedisFollower } from './redis-follower.ts'
 import { type Durability, Replicas } from './redis-replicas.ts'
-import { ControlCalls, type ControlKeys, controlKeys } from './redis-scripts.ts'
+import { ControlCalls, controlKeys } from './redis-scripts.ts'
 
 export interface RedisLogOptions {
   namespace: string
@@ -30,6 +30,7 @@ export interface RedisLogOptions {
 /** How long the table may be trusted after the moment for which it was proven complete. */
 const LEASE_MS = 2000
 const START_MS = 1000
+const LOST = 'a failover has lost the end of the log'
 /** What is computed before a position is known. */
 const NOWHERE: LogPosition = { epoch: '', seq: 0 }
 
@@ -37,7 +38,7 @@ const NOWHERE: LogPosition = { epoch: '', seq: 0 }
 export class RedisLog implements InvalidationLog {
   readonly #guard: RedisGuard
   readonly #options: RedisLogOptions
-  readonly #keys: ControlKeys
+  readonly #calls: ControlCalls
   readonly #follower: RedisFollower
   readonly #replicas: Replicas | undefined
   readonly #appender: RedisAppender
@@ -50,24 +51,26 @@ export class RedisLog implements InvalidationLog {
   constructor(guard: RedisGuard, options: RedisLogOptions) {
     this.#guard = guard
     this.#options = options
-    this.#keys = controlKeys(options.namespace)
-    const calls = new ControlCalls(this.#keys)
+    const calls = new ControlCalls(controlKeys(options.namespace))
+    this.#calls = calls
     const { maxTags, deadlineMs, durability, onTrouble } = options
     this.#follower = new RedisFollower(guard.client, {
       calls,
       maxTags,
       inspect: options.inspect,
       beforeTrust: () => this.#beforeTrust(),
-      onApplied: () => this.#forgetPending(),
       onTrouble,
       onChange: options.onChange,
     })
-    const key = this.#keys.seq
+    const key = calls.keys.seq
     this.#replicas =
       durability && new Replicas(guard.client, { ...durability, key, deadlineMs, onTrouble })
     const replicas = this.#replicas
     this.#appender = new RedisAppender(guard, { calls, maxTags, deadlineMs, replicas, onTrouble })
-    this.#delivery = new RedisDelivery(this.#appender, replicas)
+    this.#delivery = new RedisDelivery(this.#appender, replicas, (invalidation, { epoch, seq }) => {
+      // What is computed from there on is after it, so the mark is no higher.
+      if (epoch === this.position.epoch) this.#follower.table.apply(invalidation, seq)
+    })
   }
 
   get position(): LogPosition {
@@ -91,7 +94,8 @@ export class RedisLog implements InvalidationLog {
 
   /** What is pending has no number yet that others who are ahead of this process could be behind. */
   #isJudged(entry: Fenced): boolean {
-    return entry.seq <= this.#follower.position.seq || this.#delivery.size === 0
+    if (this.#delivery.size === 0) return true
+    return entry.seq <= this.#follower.position.seq && !this.#delivery.covers(entry.tags)
   }
 
   verified(): boolean {
@@ -117,9 +121,7 @@ export class RedisLog implements InvalidationLog {
     const sentAt = performance.now()
     // A record may overtake the answer; only a number below what was known before is one too low.
     const known = this.position
-    const answer = await this.#guard.attempt('confirm', (client) =>
-      client.mget(this.#keys.epoch, this.#keys.seq),
-    )
+    const answer = await this.#guard.attempt('confirm', (client) => this.#calls.position(client))
     if (answer === FAILED) return false
     const [epoch, seq] = answer
     const wentBack = epoch === known.epoch && Number(seq) < known.seq
@@ -159,6 +161,7 @@ export class RedisLog implements InvalidationLog {
     if (this.#closed) throw new ClosedError('an invalidation')
     this.#forget(invalidation)
     this.#underWay.add(invalidation)
+    const known = this.position
     try {
       const outcome = await this.#appender.append(invalidation)
       if (outcome === 'everything') {
@@ -170,8 +173,14 @@ export class RedisLog implements InvalidationLog {
         this.#forget(invalidation)
         throw new InvalidationPendingError(describe(invalidation), outcome.why)
       }
-      await this.#catchUp(invalidation, outcome)
       const { epoch, seq, before } = outcome
+      if (epoch === known.epoch && seq <= known.seq) {
+        // Another process may have used what was computed here under a later number.
+        this.#follower.askReload()
+        this.#delivery.add(invalidation, false)
+        throw new InvalidationPendingError(describe(invalidation), LOST)
+      }
+      await this.#catchUp(invalidation, outcome)
       return { epoch, seq, before }
     } finally {
       this.#underWay.delete(invalidation)
@@ -198,13 +207,8 @@ export class RedisLog implements InvalidationLog {
   /** A table that was just loaded does not know what Redis has not been told yet. */
   async #beforeTrust(): Promise<void> {
     for (const invalidation of this.#underWay) this.#forget(invalidation)
-    this.#forgetPending()
-    if (this.#delivery.size > 0) await this.#delivery.deliver()
-  }
-
-  #forgetPending(): void {
-    if (this.#delivery.size === 0) return
     for (const invalidation of this.#delivery.all()) this.#forget(invalidation)
+    if (this.#delivery.size > 0) await this.#delivery.deliver()
   }
 
   state(): LogState {

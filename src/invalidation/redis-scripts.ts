@@ -75,6 +75,12 @@ return { epoch, seq, last[1] and last[1][1] or '0-0' }
 `
 
 /**
+ * Where the log is: { epoch, seq }. By a script that might write, because a replica, and a master
+ * without the replicas that it is told to have, refuse one: what they know may be out of date.
+ */
+const POSITION = `return redis.call('MGET', KEYS[1], KEYS[2])\n`
+
+/**
  * Appends one invalidation. ARGV: random epoch, mode, most tags kept, most records kept, then the
  * tags; no tags means everything. O(tags), whatever the number of entries. Returns { epoch, seq, id
  * of the record, the last seq before at which one of the tags, or everything, was invalidated }.
@@ -129,20 +135,26 @@ const ALLOW_OOM = '#!lua flags=allow-oom\n'
 // that needs no memory.
 const FIRST_WRITE = `redis.call('EXPIRE', KEYS[1], ${CONTROL_TTL_SECONDS})\n`
 
+// A script is refused for what it may do only from Redis 7 on; here it writes, and changes nothing.
+const NO_CHANGE = `redis.call('ZREMRANGEBYRANK', KEYS[4], 1, 0)\n`
+
 export interface ControlScripts {
   open: RedisScript
+  position: RedisScript
   invalidate: RedisScript
   renew: RedisScript
 }
 
 export const CONTROL_SCRIPTS: ControlScripts = {
   open: redisScript(ALLOW_OOM + OPEN),
+  position: redisScript(ALLOW_OOM + POSITION),
   invalidate: redisScript(ALLOW_OOM + INVALIDATE),
   renew: redisScript(ALLOW_OOM + RENEW),
 }
 
 export const CONTROL_SCRIPTS_REDIS_6: ControlScripts = {
   open: redisScript(FIRST_WRITE + OPEN),
+  position: redisScript(NO_CHANGE + POSITION),
   invalidate: redisScript(FIRST_WRITE + INVALIDATE),
   renew: redisScript(RENEW),
 }
@@ -154,6 +166,11 @@ export class ControlCalls {
 
   constructor(keys: ControlKeys) {
     this.keys = keys
+  }
+
+  /** The epoch and the number of the last invalidation, by the word of a master; else it rejects. */
+  async position(client: RedisClient): Promise<[epoch: string | null, seq: string | null]> {
+    return (await this.run(client, 'position', [])) as [string | null, string | null]
   }
 
   async run(

@@ -74,11 +74,12 @@ describe('an invalidation that Redis does not confirm', { concurrency: true }, (
   it('reaches the other processes from the queue, not only from what was on its way', () =>
     scene(async ({ raw, one, two }) => {
       const old = two.compute('t:=x')
-      // No write is taken until a replica is there, and reads go on.
+      // No write is taken until a replica is there, and no strict read is confirmed.
       await raw.config('SET', 'min-replicas-to-write', '1')
       await assert.rejects(one.invalidate('t:=x'), PENDING)
       assert.equal(one.log.allows(old), false)
-      await eventually('nobody has told the other', () => two.uses(old, true))
+      assert.equal(two.log.allows(old), true, 'nobody has told the other')
+      assert.equal(await two.uses(old, true), false)
       await raw.config('SET', 'min-replicas-to-write', '0')
       await eventually('the other process refuses it', async () => !(await two.uses(old)))
       await eventually('the queue is empty', () => one.log.state().pendingInvalidations === 0)
