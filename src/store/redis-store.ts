@@ -4,11 +4,11 @@ import {
   PRELUDE,
   type StoredEntry,
   checkFrame,
-  encodeEntry,
   readEntry,
   rereadEntry,
 } from '../stored-response.ts'
 import { Cached, type EntryNotes } from './cached.ts'
+import { EntryFrames } from './entry-frames.ts'
 import { FAILED, type RedisClient, type RedisGuard, type SoftDeadline } from './redis-guard.ts'
 
 /**
@@ -56,7 +56,7 @@ const MAX_WRITING_BYTES = 32 * 1024 * 1024
 /** The shared tier: one key per entry, spread over all slots, always with a ttl. */
 export class RedisStore {
   readonly #guard: RedisGuard
-  readonly #prefix: string
+  readonly frames: EntryFrames
   readonly #onDamaged: () => void
   /** A hot entry is read again and again: its head is parsed and rendered once. */
   readonly #known = new Map<string, Known>()
@@ -64,10 +64,14 @@ export class RedisStore {
   /** Of frames that the client keeps, as Redis has not answered. */
   #writingBytes = 0
 
-  constructor(guard: RedisGuard, namespace: string, onDamaged: () => void) {
+  constructor(
+    guard: RedisGuard,
+    namespace: string,
+    onDamaged: () => void,
+    frames: EntryFrames = new EntryFrames({ namespace }),
+  ) {
     this.#guard = guard
-    // A sign that no namespace contains: of two, one may be the beginning of the other.
-    this.#prefix = `${namespace}#`
+    this.frames = frames
     this.#onDamaged = onDamaged
   }
 
@@ -83,7 +87,7 @@ export class RedisStore {
 
   /** The same for a callback, which is called in the asynchronous context of nobody. */
   read(key: string, done: (cached: Cached | undefined) => void, soft?: SoftDeadline): void {
-    const name = this.#prefix + key
+    const name = this.frames.nameOf(key)
     this.#guard.ask('get', {
       run: (client) => this.#fetch(client, name),
       done: (bytes) => done(bytes === FAILED ? undefined : this.#decode(key, name, bytes)),
@@ -104,8 +108,8 @@ export class RedisStore {
    * expected, a plain SET NX does; only what is in its place needs to be compared.
    */
   async set(key: string, entry: StoredEntry, ttlMs: number, isNew = false): Promise<boolean> {
-    const name = this.#prefix + key
-    const frame = encodeEntry(name, entry)
+    const name = this.frames.nameOf(key)
+    const frame = this.frames.encode(key, name, entry)
     const bytes = Buffer.byteLength(frame)
     // Nobody would read it.
     if (bytes > this.#maxFrameBytes) return false
@@ -150,16 +154,17 @@ export class RedisStore {
     now: () => number,
     change: (entry: StoredEntry) => StoredEntry | undefined,
   ): Promise<StoredEntry | undefined> {
-    const name = this.#prefix + key
+    const name = this.frames.nameOf(key)
     for (let attempt = 0; attempt < MAX_REPLACE_ATTEMPTS; attempt++) {
       const bytes = await this.#guard.attempt('get', (client) => this.#fetch(client, name))
       const entry = bytes === FAILED ? undefined : this.#decode(key, name, bytes)
       const changed = entry && change(entry.entry)
       if (changed === undefined || changed === entry!.entry) return changed
       const ttl = Math.max(1, Math.ceil(changed.keepUntil - now()))
+      const frame = this.frames.encode(key, name, changed)
       const prelude = (bytes as Buffer).subarray(0, PRELUDE)
       const answer = await this.#guard.attempt('set', (client) =>
-        runScript(client, REPLACE, [name], [prelude, encodeEntry(name, changed), ttl]),
+        runScript(client, REPLACE, [name], [prelude, frame, ttl]),
       )
       if (answer === FAILED) return undefined
       if (answer === 1) return changed
@@ -168,14 +173,18 @@ export class RedisStore {
   }
 
   async delete(key: string): Promise<void> {
-    await this.#guard.attempt('delete', (client) => client.unlink(this.#prefix + key))
+    await this.#guard.attempt('delete', (client) => client.unlink(this.frames.nameOf(key)))
   }
 
   #decode(key: string, name: string, bytes: Buffer): Cached | undefined {
     if (bytes.length === 0) return undefined
-    const frame = bytes.length > this.#maxFrameBytes ? undefined : checkFrame(name, bytes)
+    const isTooLong = bytes.length > this.#maxFrameBytes
+    const opened = isTooLong ? undefined : this.frames.open(key, name, bytes)
+    // Said by whoever tried to open it.
+    if (opened === undefined && !isTooLong) return undefined
+    const frame = opened && checkFrame(this.frames.checkedNameOf(key), opened)
     const known = this.#known.get(key)
-    if (frame && known?.checksum === frame.checksum && known.length === bytes.length) {
+    if (frame && known?.checksum === frame.checksum && known.length === frame.bytes.length) {
       return new Cached(rereadEntry(known.entry, frame), 'redis', known.notes)
     }
     const entry = frame && readEntry(frame)
@@ -193,7 +202,7 @@ export class RedisStore {
       const { checksum } = frame
       this.#known.set(key, {
         checksum,
-        length: bytes.length,
+        length: frame.bytes.length,
         entry: withoutBody,
         notes: cached.notes,
       })

@@ -1,0 +1,100 @@
+import type { Sealing } from '../sealing.ts'
+import type { LogPosition } from '../stored-response.ts'
+import type { Fenced, Invalidation, InvalidationLog, LogState, Receipt, Verdict } from './log.ts'
+
+/** Tags whose names are remembered: those of entries that are in use. */
+const MAX_REMEMBERED = 20_000
+
+/**
+ * A log in which tags have names that say nothing, one for each key. An invalidation is appended
+ * under all of them and an entry is put to the test under all of them, so processes that have one
+ * key in common tell each other everything, whatever else they have.
+ */
+export class SealedLog implements InvalidationLog {
+  readonly #log: InvalidationLog
+  readonly #sealing: Sealing
+  readonly #byTag = new Map<string, readonly string[]>()
+  /** Of the lists that entries carry. */
+  readonly #byList = new WeakMap<readonly string[], readonly string[]>()
+
+  constructor(log: InvalidationLog, sealing: Sealing) {
+    this.#log = log
+    this.#sealing = sealing
+  }
+
+  get position(): LogPosition {
+    return this.#log.position
+  }
+
+  get version(): number {
+    return this.#log.version
+  }
+
+  allows(entry: Fenced): boolean {
+    return this.#log.allows(this.#named(entry))
+  }
+
+  verdict(entry: Fenced): Verdict {
+    return this.#log.verdict(this.#named(entry))
+  }
+
+  invalidate({ tags, mode }: Invalidation): Promise<Receipt> {
+    if (tags === 'all') return this.#log.invalidate({ tags, mode })
+    return this.#log.invalidate({ tags: tags.flatMap((tag) => this.#namesOf(tag)), mode })
+  }
+
+  #named({ epoch, seq, tags }: Fenced): Fenced {
+    let names = this.#byList.get(tags)
+    if (names === undefined) {
+      // The tags as they are, too: processes that do not encrypt yet invalidate by those.
+      names = tags.flatMap((tag) => [...this.#namesOf(tag), tag])
+      this.#byList.set(tags, names)
+    }
+    return { epoch, seq, tags: names }
+  }
+
+  #namesOf(tag: string): readonly string[] {
+    let names = this.#byTag.get(tag)
+    if (names === undefined) {
+      if (this.#byTag.size >= MAX_REMEMBERED) this.#byTag.clear()
+      this.#byTag.set(tag, (names = this.#sealing.tagNames(tag)))
+    }
+    return names
+  }
+
+  verified(): boolean {
+    return this.#log.verified()
+  }
+
+  confirm(): Promise<boolean> {
+    return this.#log.confirm()
+  }
+
+  rememberFor(windowMs: number): void {
+    this.#log.rememberFor(windowMs)
+  }
+
+  reachedBefore(milliseconds: number): number {
+    return this.#log.reachedBefore(milliseconds)
+  }
+
+  hasReached(position: LogPosition): boolean {
+    return this.#log.hasReached(position)
+  }
+
+  reach(position: LogPosition, maxWaitMs: number): Promise<boolean> {
+    return this.#log.reach(position, maxWaitMs)
+  }
+
+  state(): LogState {
+    return this.#log.state()
+  }
+
+  start(): Promise<void> {
+    return this.#log.start()
+  }
+
+  close(): Promise<void> {
+    return this.#log.close()
+  }
+}
