@@ -1,6 +1,7 @@
 import { MAX_HEAD_BYTES } from '../frame-head.ts'
 import { type RedisScript, redisScript, runScript } from '../redis-script.ts'
 import {
+  type CheckedFrame,
   PRELUDE,
   type StoredEntry,
   checkFrame,
@@ -178,34 +179,33 @@ export class RedisStore {
 
   #decode(key: string, name: string, bytes: Buffer): Cached | undefined {
     if (bytes.length === 0) return undefined
-    const isTooLong = bytes.length > this.#maxFrameBytes
-    const opened = isTooLong ? undefined : this.frames.open(key, name, bytes)
+    if (bytes.length > this.#maxFrameBytes) return this.#damaged()
+    const opened = this.frames.open(key, name, bytes)
     // Said by whoever tried to open it.
-    if (opened === undefined && !isTooLong) return undefined
-    const frame = opened && checkFrame(this.frames.checkedNameOf(key), opened)
+    if (opened === undefined) return undefined
+    const frame = checkFrame(this.frames.checkedNameOf(key), opened)
+    return (frame && this.#read(key, frame)) ?? this.#damaged()
+  }
+
+  #damaged(): undefined {
+    this.#onDamaged()
+  }
+
+  #read(key: string, frame: CheckedFrame): Cached | undefined {
+    const { checksum } = frame
+    const { length } = frame.bytes
     const known = this.#known.get(key)
-    if (frame && known?.checksum === frame.checksum && known.length === frame.bytes.length) {
+    if (known?.checksum === checksum && known.length === length) {
       return new Cached(rereadEntry(known.entry, frame), 'redis', known.notes)
     }
-    const entry = frame && readEntry(frame)
-    if (frame === undefined || entry === undefined) {
-      this.#onDamaged()
-      return undefined
-    }
+    const entry = readEntry(frame)
+    if (entry === undefined) return undefined
     const cached = new Cached(entry, 'redis')
     if (frame.bodyAt <= MAX_KNOWN_HEAD) {
       if (this.#known.size >= MAX_KNOWN) this.#known.clear()
-      const withoutBody = {
-        ...entry,
-        body: typeof entry.body === 'string' ? '' : entry.body && EMPTY,
-      }
-      const { checksum } = frame
-      this.#known.set(key, {
-        checksum,
-        length: frame.bytes.length,
-        entry: withoutBody,
-        notes: cached.notes,
-      })
+      const body = typeof entry.body === 'string' ? '' : entry.body && EMPTY
+      const { notes } = cached
+      this.#known.set(key, { checksum, length, entry: { ...entry, body }, notes })
     }
     return cached
   }
