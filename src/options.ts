@@ -1,8 +1,10 @@
 import type { FastifyInstance } from 'fastify'
 import type { RedisOptions } from 'ioredis'
 
+import { type CompressionOptions, readCompression } from './compression.ts'
 import { type EncryptionOptions, readKeys } from './encryption-keys.ts'
 import { InvalidOptionError } from './errors.ts'
+import type { Packing } from './frame-packing.ts'
 import { CREDENTIAL_FIELDS } from './http/credentials.ts'
 import { isFieldName } from './http/fields.ts'
 import {
@@ -93,6 +95,12 @@ export interface ResponseCacheOptions {
    * docs/encryption.md. @default false
    */
   encryption?: EncryptionOptions | false
+  /**
+   * Bodies that become smaller by it are compressed in Redis, of responses and of values; not in
+   * memory, and not what has a Content-Encoding or is an image. Takes place beside the reply.
+   * @default false
+   */
+  compression?: boolean | CompressionOptions
   /** Told of trouble that was not allowed to become an error. Rate-limited logging happens anyway. */
   onError?: (error: Error, context: { operation: string }) => void
   /** The name of the cache client on the instance. @default 'cache' */
@@ -118,6 +126,7 @@ export interface CheckedOptions {
   xCache: boolean
   cacheGroups: boolean
   encryption: readonly EncryptionKey[] | undefined
+  packing: Packing | false
   onError: ResponseCacheOptions['onError']
   decorateAs: string
 }
@@ -126,7 +135,7 @@ const WHERE = 'fastify-response-cache'
 const KNOWN = [
   ...['redis', 'namespace', 'memory', 'defaults', 'global', 'consistency', 'credentialHeaders'],
   ...['deadlineMs', 'softDeadlineMs', 'breaker', 'statusHeader', 'cacheGroups', 'onError'],
-  ...['decorateAs', 'readYourWrites', 'durability', 'encryption'],
+  ...['decorateAs', 'readYourWrites', 'durability', 'encryption', 'compression'],
 ]
 const DEFAULT_MAX_BYTES = 64 * 1024 * 1024
 
@@ -163,6 +172,7 @@ export function checkOptions(options: ResponseCacheOptions, app: FastifyInstance
     xCache: statusHeader === 'x-cache',
     cacheGroups: reader.flag('cacheGroups') ?? false,
     encryption: checkEncryption(reader),
+    packing: checkCompression(reader),
     onError: reader.function<NonNullable<ResponseCacheOptions['onError']>>('onError'),
     decorateAs,
   }
@@ -200,6 +210,14 @@ function checkEncryption(reader: OptionsReader): CheckedOptions['encryption'] {
   const keys = readKeys(encryption)
   if ('path' in keys) reader.failUnseen(`encryption${keys.path}`, keys.expected)
   return keys
+}
+
+function checkCompression(reader: OptionsReader): Packing | false {
+  const packing = readCompression(reader.value('compression') ?? false)
+  if (packing && 'path' in packing) {
+    reader.failUnseen(`compression${packing.path}`, packing.expected)
+  }
+  return packing
 }
 
 function checkDefaults(reader: OptionsReader): RouteCacheOptions {

@@ -119,13 +119,13 @@ async function open(
 }
 
 function buildFrames(
-  { namespace }: CheckedOptions,
+  { namespace, packing }: CheckedOptions,
   sealing: Sealing | undefined,
   trouble: Trouble,
 ): EntryFrames {
   const error = new Error('a stored entry is damaged, not encrypted, or of another key')
   const onUnopened = (): void => trouble.report('decrypt', error)
-  return new EntryFrames({ namespace, sealing, onUnopened })
+  return new EntryFrames({ namespace, sealing, packing, onUnopened })
 }
 
 interface RedisParts {

@@ -266,7 +266,8 @@ export class ValueCache {
 }
 
 /** From here on what the space stores is written as it says. */
-function useFormat({ id, sealing }: ValueSpace, frames: EntryFrames): void {
+function useFormat({ id, sealing, packing }: ValueSpace, frames: EntryFrames): void {
+  if (packing !== undefined) frames.setOwn(id, { packing })
   if (sealing === undefined) return
   const known = frames.ownOf(id)?.sealing
   if (known !== undefined && !known.equals(sealing)) {

@@ -1,6 +1,8 @@
+import { type CompressionOptions, readCompression } from './compression.ts'
 import { type EncryptionOptions, readKeys } from './encryption-keys.ts'
 import { DURATION_HELP, type Duration, seconds } from './durations.ts'
 import { InvalidArgumentError } from './errors.ts'
+import type { Packing } from './frame-packing.ts'
 import { digest } from './http/encoding.ts'
 import { encodeTag } from './invalidation/tags.ts'
 import { type EncryptionKey, Sealing } from './sealing.ts'
@@ -28,9 +30,11 @@ export interface NamespaceOptions {
    * `encryption` leaves them; keys are not. @default that of the parent
    */
   encryption?: EncryptionOptions
+  /** Compresses what is stored in Redis; see the plugin's own option. @default that of the parent */
+  compression?: boolean | CompressionOptions
 }
 
-const KNOWN_OPTIONS = ['ttl', 'serializer', 'version', 'lossy', 'encryption']
+const KNOWN_OPTIONS = ['ttl', 'serializer', 'version', 'lossy', 'encryption', 'compression']
 const NAME = /^[\w.-]{1,64}$/
 const MAX_DEPTH = 8
 /** In the id of a namespace with keys of its own. */
@@ -51,6 +55,8 @@ export class ValueSpace {
   readonly #scope: string
   /** With keys of its own, or those of a namespace around it. */
   readonly sealing: Sealing | undefined
+  /** Undefined: as the plugin, or a namespace around it. */
+  readonly packing: Packing | false | undefined
   /** What all stored names begin with: `d`, or `n:` and the id. */
   readonly group: string
   /** Encoded: this namespace, and those around it. */
@@ -62,7 +68,7 @@ export class ValueSpace {
   private constructor(
     id: string,
     tags: readonly string[],
-    parts: Pick<ValueSpace, 'ttl' | 'codec' | 'lossy' | 'sealing'> & { scope: string },
+    parts: Pick<ValueSpace, 'ttl' | 'codec' | 'lossy' | 'sealing' | 'packing'> & { scope: string },
   ) {
     this.id = id
     this.tags = tags
@@ -70,6 +76,7 @@ export class ValueSpace {
     this.codec = parts.codec
     this.lossy = parts.lossy
     this.sealing = parts.sealing
+    this.packing = parts.packing
     this.#scope = parts.scope
     this.group = id === '' ? 'd' : `n:${id}`
     this.readablePrefix = `${this.group}:`
@@ -78,14 +85,15 @@ export class ValueSpace {
 
   static root(defaultTtl: Duration | undefined, scope = ''): ValueSpace {
     const ttl = seconds(defaultTtl)
-    const base = { ttl, codec: jsonCodec, lossy: false, sealing: undefined, scope }
+    const formats = { sealing: undefined, packing: undefined }
+    const base = { ttl, codec: jsonCodec, lossy: false, ...formats, scope }
     return new ValueSpace('', [], base)
   }
 
   inner(name: string, options: NamespaceOptions = {}): ValueSpace {
     const where = `namespace '${name}'`
     checkNames(where, options, KNOWN_OPTIONS)
-    const { ttl, serializer, version, lossy, encryption } = options
+    const { ttl, serializer, version, lossy, encryption, compression } = options
     const keys = encryption === undefined ? undefined : checkKeys(where, encryption)
     checkPart(`the name of ${where}`, name)
     if (version !== undefined) checkPart(`${where}: version`, String(version))
@@ -101,6 +109,7 @@ export class ValueSpace {
       codec: serializer === undefined ? this.codec : codecOf(checkSerializer(where, serializer)),
       lossy: checkFlag(where, 'lossy', lossy) ?? this.lossy,
       sealing: keys === undefined ? this.sealing : new Sealing(`${this.#scope}#n:${id}`, keys),
+      packing: compression === undefined ? this.packing : checkCompression(where, compression),
       scope: this.#scope,
     })
   }
@@ -161,6 +170,12 @@ function checkKeys(where: string, encryption: unknown): readonly EncryptionKey[]
   const keys = readKeys(encryption)
   if (!('path' in keys)) return keys
   throw new InvalidArgumentError(`${where}: encryption${keys.path} must be ${keys.expected}`)
+}
+
+function checkCompression(where: string, compression: unknown): Packing | false {
+  const packing = readCompression(compression)
+  if (!packing || !('path' in packing)) return packing
+  throw new InvalidArgumentError(`${where}: compression${packing.path} must be ${packing.expected}`)
 }
 
 function checkPart(what: string, part: unknown): void {

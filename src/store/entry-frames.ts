@@ -1,9 +1,12 @@
 import { MAX_HEAD_BYTES, peekEntry } from '../frame-head.ts'
+import { type Packing, pack } from '../frame-packing.ts'
+import { isCompressible } from '../http/compressible.ts'
 import type { Sealing } from '../sealing.ts'
 import {
   HEAD_LENGTH_AT,
   PRELUDE,
   type StoredEntry,
+  bodyBytes,
   encodeEntry,
   hexAt,
 } from '../stored-response.ts'
@@ -11,6 +14,8 @@ import {
 /** How entries are written. */
 export interface EntryFormat {
   readonly sealing?: Sealing | undefined
+  /** Bodies are packed; with `false` they are not, whatever those around it do. */
+  readonly packing?: Packing | false | undefined
 }
 
 export interface EntryFramesOptions extends EntryFormat {
@@ -22,6 +27,8 @@ export interface EntryFramesOptions extends EntryFormat {
 /** Namespaces with a format of their own; what others are made of comes and goes. */
 const MAX_OWN_FORMATS = 10_000
 const MAX_RESOLVED = 1000
+/** Bodies that are being packed, all together; what comes then is stored as it is. */
+const MAX_PACKING_BYTES = 32 * 1024 * 1024
 
 /**
  * Entries as they are in Redis, and the names they have there. What is not sealed is under the name
@@ -35,13 +42,14 @@ export class EntryFrames {
   readonly #own = new Map<string, EntryFormat>()
   readonly #resolved = new Map<string, EntryFormat>()
   #isPlain: boolean
+  #packingBytes = 0
 
   constructor({ namespace, onUnopened, ...base }: EntryFramesOptions) {
     // A sign that no namespace contains: of two, one may be the beginning of the other.
     this.#prefix = `${namespace}#`
     this.#base = base
     this.#onUnopened = onUnopened ?? (() => {})
-    this.#isPlain = base.sealing === undefined
+    this.#isPlain = base.sealing === undefined && !base.packing
   }
 
   /**
@@ -50,7 +58,11 @@ export class EntryFrames {
    */
   setOwn(id: string, format: EntryFormat): boolean {
     if (this.#own.size >= MAX_OWN_FORMATS && !this.#own.has(id)) return false
-    this.#own.set(id, { ...this.#own.get(id), ...format })
+    const known = this.#own.get(id)
+    this.#own.set(id, {
+      sealing: format.sealing ?? known?.sealing,
+      packing: format.packing ?? known?.packing,
+    })
     this.#resolved.clear()
     this.#isPlain = false
     return true
@@ -101,7 +113,11 @@ export class EntryFrames {
   #resolve(id: string): EntryFormat {
     const end = id.lastIndexOf('/')
     const outer = end === -1 ? this.#base : this.#resolve(id.slice(0, end))
-    return { ...outer, ...this.#own.get(id) }
+    const own = this.#own.get(id)
+    return {
+      sealing: own?.sealing ?? outer.sealing,
+      packing: own?.packing ?? outer.packing,
+    }
   }
 
   /** What the checksum of a frame covers besides it. */
@@ -109,8 +125,31 @@ export class EntryFrames {
     return this.#prefix + key
   }
 
-  encode(key: string, name: string, entry: StoredEntry): string | Buffer {
-    const frame = encodeEntry(this.checkedNameOf(key), entry)
+  /** The body as it is to be stored where that is smaller; undefined where there is nothing to do. */
+  pack(
+    key: string,
+    { body, status, headers }: StoredEntry,
+  ): Promise<Buffer | undefined> | undefined {
+    if (this.#isPlain || body === undefined) return undefined
+    const { packing } = this.#formatOf(groupOf(key))
+    if (!packing || body.length === 0) return undefined
+    const bytes = bodyBytes(body)
+    if (bytes < packing.minBytes || (status > 0 && !isCompressible(headers))) return undefined
+    if (this.#packingBytes + bytes > MAX_PACKING_BYTES) return undefined
+    this.#packingBytes += bytes
+    return pack(body, packing.algorithm).finally(() => {
+      this.#packingBytes -= bytes
+    })
+  }
+
+  /** @param packed What `pack` made of the body. */
+  encode(
+    key: string,
+    name: string,
+    entry: StoredEntry,
+    packed?: Buffer | undefined,
+  ): string | Buffer {
+    const frame = encodeEntry(this.checkedNameOf(key), entry, packed)
     const sealing = this.#isPlain ? undefined : this.#formatOf(groupOf(key)).sealing
     if (sealing === undefined) return frame
     const bytes = typeof frame === 'string' ? Buffer.from(frame) : frame

@@ -1,9 +1,11 @@
 import { MAX_HEAD_BYTES } from '../frame-head.ts'
+import { unpack } from '../frame-packing.ts'
 import { type RedisScript, redisScript, runScript } from '../redis-script.ts'
 import {
   type CheckedFrame,
   PRELUDE,
   type StoredEntry,
+  bodyBytes,
   checkFrame,
   readEntry,
   rereadEntry,
@@ -91,7 +93,10 @@ export class RedisStore {
     const name = this.frames.nameOf(key)
     this.#guard.ask('get', {
       run: (client) => this.#fetch(client, name),
-      done: (bytes) => done(bytes === FAILED ? undefined : this.#decode(key, name, bytes)),
+      done: (bytes) => {
+        if (bytes === FAILED) done(undefined)
+        else this.#decode({ key, name }, bytes, done)
+      },
       soft,
     })
   }
@@ -110,10 +115,12 @@ export class RedisStore {
    */
   async set(key: string, entry: StoredEntry, ttlMs: number, isNew = false): Promise<boolean> {
     const name = this.frames.nameOf(key)
-    const frame = this.frames.encode(key, name, entry)
+    const packing = this.frames.pack(key, entry)
+    const frame = this.frames.encode(key, name, entry, packing && (await packing))
     const bytes = Buffer.byteLength(frame)
-    // Nobody would read it.
+    // Nobody would read it, nor unpack it.
     if (bytes > this.#maxFrameBytes) return false
+    if (packing && bodyBytes(entry.body) > this.#maxFrameBytes) return false
     const ttl = Math.max(1, Math.ceil(ttlMs))
     if (isNew) {
       const answer = await this.#write(bytes, (client) => client.set(name, frame, 'PX', ttl, 'NX'))
@@ -158,12 +165,16 @@ export class RedisStore {
     const name = this.frames.nameOf(key)
     for (let attempt = 0; attempt < MAX_REPLACE_ATTEMPTS; attempt++) {
       const bytes = await this.#guard.attempt('get', (client) => this.#fetch(client, name))
-      const entry = bytes === FAILED ? undefined : this.#decode(key, name, bytes)
+      if (bytes === FAILED) return undefined
+      const entry = await new Promise<Cached | undefined>((resolve) =>
+        this.#decode({ key, name }, bytes, resolve),
+      )
       const changed = entry && change(entry.entry)
       if (changed === undefined || changed === entry!.entry) return changed
       const ttl = Math.max(1, Math.ceil(changed.keepUntil - now()))
-      const frame = this.frames.encode(key, name, changed)
-      const prelude = (bytes as Buffer).subarray(0, PRELUDE)
+      const packed = await this.frames.pack(key, changed)
+      const frame = this.frames.encode(key, name, changed, packed)
+      const prelude = bytes.subarray(0, PRELUDE)
       const answer = await this.#guard.attempt('set', (client) =>
         runScript(client, REPLACE, [name], [prelude, frame, ttl]),
       )
@@ -177,14 +188,22 @@ export class RedisStore {
     await this.#guard.attempt('delete', (client) => client.unlink(this.frames.nameOf(key)))
   }
 
-  #decode(key: string, name: string, bytes: Buffer): Cached | undefined {
-    if (bytes.length === 0) return undefined
-    if (bytes.length > this.#maxFrameBytes) return this.#damaged()
+  #decode(
+    { key, name }: { key: string; name: string },
+    bytes: Buffer,
+    done: (cached: Cached | undefined) => void,
+  ): void {
+    if (bytes.length === 0) return done(undefined)
+    if (bytes.length > this.#maxFrameBytes) return done(this.#damaged())
     const opened = this.frames.open(key, name, bytes)
     // Said by whoever tried to open it.
-    if (opened === undefined) return undefined
+    if (opened === undefined) return done(undefined)
     const frame = checkFrame(this.frames.checkedNameOf(key), opened)
-    return (frame && this.#read(key, frame)) ?? this.#damaged()
+    if (frame === undefined) return done(this.#damaged())
+    if (!frame.isPacked) return done(this.#read(key, frame) ?? this.#damaged())
+    void unpack(frame.body, this.#maxFrameBytes).then((body) =>
+      done((body && this.#read(key, { ...frame, body })) ?? this.#damaged()),
+    )
   }
 
   #damaged(): undefined {
