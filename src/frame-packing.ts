@@ -32,8 +32,8 @@ type Change = (bytes: Buffer, options: object) => Promise<Buffer>
 
 interface Codec {
   readonly letter: Letter
-  readonly pack: Change
-  readonly unpack: Change
+  readonly change: Change
+  readonly back: Change
 }
 
 const BROTLI = {
@@ -53,8 +53,8 @@ const CODECS: ReadonlyMap<PackingAlgorithm, Codec> = new Map([
   codec('g', promisify<Buffer, object, Buffer>(zlib.gzip), promisify(zlib.gunzip)),
 ])
 
-function codec(letter: Letter, pack: Change, unpack: unknown): [PackingAlgorithm, Codec] {
-  return [ALGORITHMS[letter], { letter, pack, unpack: unpack as Change }]
+function codec(letter: Letter, change: Change, back: unknown): [PackingAlgorithm, Codec] {
+  return [ALGORITHMS[letter], { letter, change, back: back as Change }]
 }
 
 /** The best of those that there are here comes first. */
@@ -65,7 +65,7 @@ export async function pack(
   body: string | Buffer,
   algorithm: PackingAlgorithm,
 ): Promise<Buffer | undefined> {
-  const { letter, pack: change } = CODECS.get(algorithm)!
+  const { letter, change } = CODECS.get(algorithm)!
   const bytes = typeof body === 'string' ? Buffer.from(body) : body
   try {
     const packed = await change(bytes, {})
@@ -90,7 +90,7 @@ export async function unpack(packed: Buffer, maxBytes: number): Promise<Buffer |
   const known = CODECS.get(ALGORITHMS[letter])
   if (known === undefined || length === 0 || length > maxBytes) return undefined
   try {
-    const bytes = await known.unpack(packed.subarray(MARK_LENGTH), { maxOutputLength: length })
+    const bytes = await known.back(packed.subarray(MARK_LENGTH), { maxOutputLength: length })
     return bytes.length === length ? bytes : undefined
   } catch {
     return undefined

@@ -143,12 +143,7 @@ export class EntryFrames {
   }
 
   /** @param packed What `pack` made of the body. */
-  encode(
-    key: string,
-    name: string,
-    entry: StoredEntry,
-    packed?: Buffer | undefined,
-  ): string | Buffer {
+  encode(key: string, name: string, entry: StoredEntry, packed?: Buffer): string | Buffer {
     const frame = encodeEntry(this.checkedNameOf(key), entry, packed)
     const sealing = this.#isPlain ? undefined : this.#formatOf(groupOf(key)).sealing
     if (sealing === undefined) return frame

@@ -201,9 +201,16 @@ export class RedisStore {
     const frame = checkFrame(this.frames.checkedNameOf(key), opened)
     if (frame === undefined) return done(this.#damaged())
     if (!frame.isPacked) return done(this.#read(key, frame) ?? this.#damaged())
-    void unpack(frame.body, this.#maxFrameBytes).then((body) =>
-      done((body && this.#read(key, { ...frame, body })) ?? this.#damaged()),
-    )
+    void this.#unpack(key, frame, done)
+  }
+
+  async #unpack(
+    key: string,
+    frame: CheckedFrame,
+    done: (cached: Cached | undefined) => void,
+  ): Promise<void> {
+    const body = await unpack(frame.body, this.#maxFrameBytes)
+    done((body && this.#read(key, { ...frame, body })) ?? this.#damaged())
   }
 
   #damaged(): undefined {

@@ -68,12 +68,12 @@ test('responses are compressed, encrypted ones before that, and are the same on 
     const cache = { ttl: 60 }
     app.get('/json', { config: { cache } }, () => LONG)
     app.get('/bytes', { config: { cache } }, () => Buffer.alloc(30_000, 7))
-    app.get('/gzip', { config: { cache } }, (_request, reply) =>
-      reply.header('content-encoding', 'gzip').send(Buffer.alloc(30_000, 7)),
+    app.get('/png', { config: { cache } }, (_request, reply) =>
+      reply.type('image/png').send(Buffer.alloc(30_000, 7)),
     )
     await app.ready()
     await eventually('the log is loaded', () => app.cache.stats().log.verified)
-    for (const url of ['/json', '/bytes', '/gzip']) {
+    for (const url of ['/json', '/bytes', '/png']) {
       const miss = await app.inject(url)
       await eventually('stored', async () => {
         return / hit;/.test(String((await app.inject(url)).headers['cache-status']))
