@@ -41,6 +41,8 @@ export class EntryFrames {
   /** By namespace of the client, as `users@2/drafts`. */
   readonly #own = new Map<string, EntryFormat>()
   readonly #resolved = new Map<string, EntryFormat>()
+  /** What sealed names begin with. */
+  readonly #sealedPrefixes = new Map<string, string>()
   #isPlain: boolean
   #packingBytes = 0
 
@@ -64,6 +66,7 @@ export class EntryFrames {
       packing: format.packing ?? known?.packing,
     })
     this.#resolved.clear()
+    this.#sealedPrefixes.clear()
     this.#isPlain = false
     return true
   }
@@ -90,7 +93,14 @@ export class EntryFrames {
   }
 
   #sealedPrefix(kind: 'e' | 'l', group: string, sealing: Sealing): string {
-    return `${this.#prefix}${kind}~${sealing.groupNameOf(group)}.`
+    const start = kind + group
+    let prefix = this.#sealedPrefixes.get(start)
+    if (prefix === undefined) {
+      if (this.#sealedPrefixes.size >= MAX_RESOLVED) this.#sealedPrefixes.clear()
+      prefix = `${this.#prefix}${kind}~${sealing.groupNameOf(group)}.`
+      this.#sealedPrefixes.set(start, prefix)
+    }
+    return prefix
   }
 
   /** What the sealed names of a group begin with, less the namespace; undefined where it is not sealed. */
