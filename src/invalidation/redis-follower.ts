@@ -2,11 +2,20 @@ import type { RedisClient } from '../store/redis-guard.ts'
 import type { LogPosition } from '../stored-response.ts'
 import { newEpoch } from './local-log.ts'
 import { PositionHistory } from './position-history.ts'
+import type { LogChange } from './log.ts'
 import { LogTable } from './log-table.ts'
-import { Retry, ensureConnected, ownConnection, within, withReason } from './redis-connection.ts'
+import {
+  Retry,
+  ensureConnected,
+  nextConnection,
+  ownConnection,
+  within,
+  withReason,
+} from './redis-connection.ts'
 import { type LogRecord, parseRecords } from './redis-records.ts'
 import { CONTROL_TTL_SECONDS, type ControlCalls, controlKeyList } from './redis-scripts.ts'
 import { readTags } from './redis-snapshot.ts'
+import { Waits } from './waits.ts'
 
 export interface FollowerOptions {
   calls: ControlCalls
@@ -15,14 +24,10 @@ export interface FollowerOptions {
   inspect: ((connection: RedisClient) => Promise<void>) | undefined
   /** Called after each load, before the table is trusted again. */
   beforeTrust: () => Promise<void>
-  /** Called when the position has changed, before anybody sees the new one. */
-  onApplied?: () => void
   onTrouble: (operation: string, error: Error) => void
   /** May say again what has been said. */
   onChange?: ((change: LogChange) => void) | undefined
 }
-
-export type LogChange = 'log-lost' | 'log-followed' | 'epoch-changed'
 
 /** Before the first load nothing can be compared with what others have. */
 const UNKNOWN: LogPosition = { epoch: '', seq: 0 }
@@ -48,9 +53,9 @@ export class RedisFollower {
   /** The position is one of the log that is there now: no connection was lost since it was read. */
   inStep = false
   readonly #options: FollowerOptions
-  readonly #connection: RedisClient
-  /** Each looks whether its condition holds; with true it gives up. */
-  readonly #waiters = new Set<(giveUp?: boolean) => void>()
+  readonly #client: RedisClient
+  #connection: RedisClient
+  readonly #waits = new Waits()
   #closed = false
   #reloadAsked = false
   #wentBack = false
@@ -69,6 +74,7 @@ export class RedisFollower {
   constructor(client: RedisClient, options: FollowerOptions) {
     this.#options = options
     this.table = new LogTable(options.maxTags)
+    this.#client = client
     this.#connection = ownConnection(client)
   }
 
@@ -106,25 +112,14 @@ export class RedisFollower {
 
   /** Resolves when `condition` holds, at the latest after the given time; says whether it does. */
   until(condition: () => boolean, milliseconds: number): Promise<boolean> {
-    if (condition() || this.#closed) return Promise.resolve(condition())
-    return new Promise((resolve) => {
-      const check = (giveUp = false): void => {
-        const holds = condition()
-        if (!holds && !giveUp) return
-        clearTimeout(timer)
-        this.#waiters.delete(check)
-        resolve(holds)
-      }
-      const timer = setTimeout(() => check(true), milliseconds)
-      this.#waiters.add(check)
-    })
+    return this.#waits.until(condition, milliseconds)
   }
 
   async close(): Promise<void> {
     this.#closed = true
     this.verifiedAt = -Infinity
     this.#retry.wake()
-    for (const check of this.#waiters) check(true)
+    this.#waits.close()
     this.#connection.disconnect()
     this.#end?.()
     await this.#running
@@ -145,8 +140,7 @@ export class RedisFollower {
         this.inStep = false
         this.#options.onTrouble('follow', withReason(this.#connection, error as Error))
         this.#options.onChange?.('log-lost')
-        // A frozen server keeps the socket open; only a new connection can tell.
-        if (this.#connection.status === 'ready') this.#connection.disconnect(true)
+        this.#connection = nextConnection(this.#connection, this.#client, this.#retry.failures)
         await this.#retry.pause()
       }
     }
@@ -155,16 +149,12 @@ export class RedisFollower {
   async #load(): Promise<void> {
     this.#reloadAsked = false
     this.#wentBack = false
-    const {
-      calls: { keys },
-      maxTags,
-    } = this.#options
+    const { keys } = this.#options.calls
     await within(PATIENCE_MS, ensureConnected(this.#connection))
     await this.#options.inspect?.(this.#connection)
     const sentAt = performance.now()
     const [epoch, seq, lastId] = (await this.#open()) as [string, string, string]
-    const isForked = epoch === this.position.epoch && (await this.#isForked(Number(seq)))
-    if (isForked || this.#left.includes(epoch)) {
+    if (this.#left.includes(epoch) || (await this.#isForked(epoch, Number(seq)))) {
       await this.#giveUp(epoch)
       throw new Error('the log lost its end in a failover; everything is invalid now')
     }
@@ -177,7 +167,7 @@ export class RedisFollower {
     if (currentEpoch !== epoch || !floor || complete === null) {
       throw new Error('the control keys changed while they were read')
     }
-    const table = new LogTable(maxTags)
+    const table = new LogTable(this.#options.maxTags)
     // A snapshot has no modes. The last may have been the softest, so the hardest is assumed.
     for (const [tag, lastSeq] of tags) table.merge(tag, lastSeq, 'purge')
     table.raiseFloor(Number(floor))
@@ -206,7 +196,8 @@ export class RedisFollower {
    * Whether the log is not the one that was followed here so far: its clock went backwards, or has
    * caught up since a failover lost the end, and then the last record known here is none of its own.
    */
-  async #isForked(seq: number): Promise<boolean> {
+  async #isForked(epoch: string, seq: number): Promise<boolean> {
+    if (epoch !== this.position.epoch) return false
     if (seq < this.position.seq) return true
     if (this.#lastId === '0-0') return false
     const answer = await within(
@@ -233,7 +224,6 @@ export class RedisFollower {
         if (this.#wentBack) await this.#giveUp(this.position.epoch)
         return this.askReload()
       }
-      if (records.length > 0) this.#options.onApplied?.()
       // After a whole page there is more to read, and what was not reached is not missing.
       if (records.length === PAGE) continue
       if (performance.now() - checkedAt >= BLOCK_MS || records.length === 0) {
@@ -298,6 +288,6 @@ export class RedisFollower {
       if (this.#target.sentAt > this.verifiedAt) this.verifiedAt = this.#target.sentAt
     }
     this.history.note(this.position, performance.now())
-    for (const check of this.#waiters) check()
+    this.#waits.look()
   }
 }

@@ -32,6 +32,17 @@ export interface SoakOptions {
 
 type Consistency = 'eventual' | 'strict'
 
+/** Of each process, in MiB. */
+interface Sample {
+  /** Seconds since the start. */
+  at: number
+  rss: number[]
+  /** What is left after a garbage collection. */
+  live: number[]
+  /** Whether the tier in memory is full by then. */
+  isFull: boolean
+}
+
 interface Worker {
   process: TestProcess
   port: number
@@ -43,8 +54,7 @@ export class Soak {
     eventual: new History(),
     strict: new History(),
   }
-  /** RSS of each process in MiB, by the seconds since the start. */
-  readonly samples: { at: number; rss: number[] }[] = []
+  readonly samples: Sample[] = []
   readonly failed: string[] = []
   readonly faults: Record<string, number> = {}
   requests = 0
@@ -129,13 +139,15 @@ export class Soak {
     return found
   }
 
-  /** Of each process over the samples after the first third, by the line nearest to them. */
-  growth(): { mean: number; perMinute: number; share: number }[] {
-    const later = this.samples.slice(Math.floor(this.samples.length / 3))
+  /** Of each process after the first third, once memory is full: by the line nearest to the samples. */
+  growth(of: 'rss' | 'live'): { mean: number; perMinute: number; share: number }[] {
+    const later = this.samples
+      .slice(Math.floor(this.samples.length / 3))
+      .filter(({ isFull }) => isFull)
     const minutes = ((later.at(-1)?.at ?? 0) - (later[0]?.at ?? 0)) / 60
     return this.#workers.map((_, process) => {
-      const mean = later.reduce((sum, { rss }) => sum + rss[process]!, 0) / later.length
-      const perMinute = slope(later.map(({ at, rss }) => [at / 60, rss[process]!]))
+      const mean = later.reduce((sum, each) => sum + each[of][process]!, 0) / later.length
+      const perMinute = slope(later.map((each) => [each.at / 60, each[of][process]!]))
       return { mean, perMinute, share: (perMinute * minutes) / mean }
     })
   }
@@ -148,9 +160,15 @@ export class Soak {
   }
 
   async #sample(): Promise<void> {
-    const states = await this.states().catch(() => undefined)
+    const asked = this.#workers.map(({ process }) => process.ask<WorkerState>('measured'))
+    const states = await Promise.all(asked).catch(() => undefined)
     if (states === undefined) return
-    this.samples.push({ at: this.seconds, rss: states.map(({ rss }) => rss / MIB) })
+    this.samples.push({
+      at: this.seconds,
+      rss: states.map(({ rss }) => rss / MIB),
+      live: states.map(({ live }) => live / MIB),
+      isFull: states.every(({ bytes }) => bytes > 0.9 * this.options.memoryBytes),
+    })
     this.options.onSample?.(this)
   }
 
@@ -262,8 +280,9 @@ export class Soak {
         incoming.setEncoding('utf8').on('data', (chunk: string) => (text += chunk))
         incoming.on('error', reject)
         incoming.on('end', () => {
-          this.#noteTime(performance.now() - startedAt, `${method} ${path}`)
-          const hit = String(incoming.headers['cache-status']).includes('; hit')
+          const status = String(incoming.headers['cache-status'])
+          this.#noteTime(performance.now() - startedAt, `${method} ${path} (${status})`)
+          const hit = status.includes('; hit')
           resolve({ status: incoming.statusCode!, hit, text })
         })
       })
