@@ -5,6 +5,9 @@ import type { Fenced, Invalidation, InvalidationLog, LogState, Receipt, Verdict 
 /** Tags whose names are remembered: those of entries that are in use. */
 const MAX_REMEMBERED = 20_000
 
+/** What is no name but is compared with names has to be read by all. */
+const PATTERN = /^[gh]:=/
+
 /**
  * A log in which tags have names that say nothing, one for each key. An invalidation is appended
  * under all of them and an entry is put to the test under all of them, so processes that have one
@@ -14,8 +17,7 @@ export class SealedLog implements InvalidationLog {
   readonly #log: InvalidationLog
   readonly #sealing: Sealing
   readonly #byTag = new Map<string, readonly string[]>()
-  /** Of the lists that entries carry. */
-  readonly #byList = new WeakMap<readonly string[], readonly string[]>()
+  readonly #byEntry = new WeakMap<Fenced, Fenced>()
 
   constructor(log: InvalidationLog, sealing: Sealing) {
     this.#log = log
@@ -43,17 +45,20 @@ export class SealedLog implements InvalidationLog {
     return this.#log.invalidate({ tags: tags.flatMap((tag) => this.#namesOf(tag)), mode })
   }
 
-  #named({ epoch, seq, tags }: Fenced): Fenced {
-    let names = this.#byList.get(tags)
-    if (names === undefined) {
+  /** The same object for the same entry: a log may remember what it found out. */
+  #named(entry: Fenced): Fenced {
+    let named = this.#byEntry.get(entry)
+    if (named === undefined) {
+      const { epoch, seq, tags } = entry
       // The tags as they are, too: processes that do not encrypt yet invalidate by those.
-      names = tags.flatMap((tag) => [...this.#namesOf(tag), tag])
-      this.#byList.set(tags, names)
+      named = { epoch, seq, tags: tags.flatMap((tag) => [...this.#namesOf(tag), tag]) }
+      this.#byEntry.set(entry, named)
     }
-    return { epoch, seq, tags: names }
+    return named
   }
 
   #namesOf(tag: string): readonly string[] {
+    if (PATTERN.test(tag)) return [tag]
     let names = this.#byTag.get(tag)
     if (names === undefined) {
       if (this.#byTag.size >= MAX_REMEMBERED) this.#byTag.clear()
