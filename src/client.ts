@@ -5,10 +5,12 @@ import { InvalidArgumentError } from './errors.ts'
 import { type InspectOptions, type Inspection, inspectName } from './inspection.ts'
 import type { InvalidationMode } from './invalidation/log.ts'
 import { encodeTag, tagProblem } from './invalidation/tags.ts'
+import { type LockContext, type LockOptions, Locks } from './locks.ts'
 import type { ResponseCache } from './response-cache.ts'
 import { type Stats, ValueCounters, type ValueStats, takeStats } from './stats.ts'
 import type { RedisClient, RedisGuard } from './store/redis-guard.ts'
 import { RedisListing } from './store/redis-listing.ts'
+import { RedisLocks } from './store/redis-locks.ts'
 import { tagsOfUrl } from './url-tags.ts'
 import { ValueFailures } from './value-failures.ts'
 import { type NamespaceOptions, ValueSpace } from './value-space.ts'
@@ -63,6 +65,7 @@ export class CacheClient extends CacheValues {
   readonly redis: RedisClient | null
   readonly #cache: ResponseCache
   readonly #guard: RedisGuard | undefined
+  readonly #locks: Locks
 
   constructor(
     cache: ResponseCache,
@@ -81,6 +84,7 @@ export class CacheClient extends CacheValues {
     this.redis = guard?.client ?? null
     this.#cache = cache
     this.#guard = guard
+    this.#locks = new Locks(guard && new RedisLocks(guard, cache.namespace))
   }
 
   /**
@@ -154,9 +158,24 @@ export class CacheClient extends CacheValues {
     return takeStats(this.#cache, this.parts.counters, this.#guard?.state)
   }
 
+  /**
+   * Runs `fn` while nobody else has the lock of that name, in any process. Resolves with what it
+   * returns, rejects with its error; with FST_RESPONSE_CACHE_LOCK_NOT_ACQUIRED (409) when somebody
+   * else has the lock, FST_RESPONSE_CACHE_REDIS_UNAVAILABLE when Redis does not answer, and with
+   * FST_RESPONSE_CACHE_LOCK_LOST when the lock was gone before `fn` had ended.
+   */
+  withLock<T>(
+    name: string,
+    fn: (context: LockContext) => T | Promise<T>,
+    options?: LockOptions,
+  ): Promise<T> {
+    return this.#locks.withLock(name, fn, options)
+  }
+
   /** Lets go of everything. Called when the instance closes. */
-  close(): Promise<void> {
-    return this.#cache.close()
+  async close(): Promise<void> {
+    await this.#locks.close()
+    await this.#cache.close()
   }
 
   async #invalidate(tags: string[], options: InvalidateOptions | undefined): Promise<void> {

@@ -56,6 +56,32 @@ export const RedisUnavailableError: Constructor = createError(
   503,
 )
 
+/** Somebody else has the lock, and had it for as long as the caller would wait. Nothing was run. */
+export const LockNotAcquiredError: Constructor = createError(
+  'FST_RESPONSE_CACHE_LOCK_NOT_ACQUIRED',
+  "The lock '%s' is held by somebody else.",
+  409,
+)
+
+const LostError: Constructor = createError(
+  'FST_RESPONSE_CACHE_LOCK_LOST',
+  "The lock '%s' was lost while work went on under it: Redis did not confirm it in time, or somebody else has it.",
+  503,
+)
+
+/**
+ * The lock was lost before the work under it had ended. `value` is what that returned all the same,
+ * when it did.
+ */
+export class LockLostError<T = unknown> extends LostError {
+  readonly value: T | undefined
+
+  constructor(name: string, value?: T) {
+    super(name)
+    this.value = value
+  }
+}
+
 /** The cache was closed, so it can no longer promise anything about invalidations. */
 export const ClosedError: Constructor = createError(
   'FST_RESPONSE_CACHE_CLOSED',

@@ -48,6 +48,8 @@ export {
   InvalidArgumentError,
   InvalidOptionError,
   InvalidationPendingError,
+  LockLostError,
+  LockNotAcquiredError,
   OnlyIfCachedError,
   RedisUnavailableError,
   UnusableValidationError,
@@ -61,6 +63,7 @@ export type { CoalesceOptions } from './options-coalesce.ts'
 export type { ReadYourWritesOptions } from './options-consistency.ts'
 export type { NormalizeOptions } from './options-http.ts'
 export type { CacheRequest, RouteCacheOptions, VaryOptions } from './options-route.ts'
+export type { LockContext, LockOptions } from './locks.ts'
 export { isRefresh } from './refresh-request.ts'
 export type { InspectOptions, Inspection } from './inspection.ts'
 export type { RouteState, Stats, ValueStats } from './stats.ts'
