@@ -19,7 +19,8 @@ export const InvalidArgumentError: Constructor = createError(
 )
 
 /**
- * Redis did not confirm an invalidation in time. This process has already forgotten what it names,
+ * Redis, or as many of its replicas as `durability` asks for, did not confirm an invalidation in
+ * time. This process has already forgotten what it names,
  * and the invalidation is delivered to the others as soon as Redis answers again.
  */
 export const InvalidationPendingError: Constructor = createError(

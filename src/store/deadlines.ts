@@ -46,7 +46,9 @@ export class Deadlines {
   }
 
   #wait(milliseconds: number): void {
-    this.#timer = setTimeout(() => this.#look(), Math.max(1, Math.ceil(milliseconds)))
+    // In a process that stood still the answer may have come long ago, and is read after the timers.
+    const look = (): void => void setImmediate(() => this.#look())
+    this.#timer = setTimeout(look, Math.max(1, Math.ceil(milliseconds)))
   }
 
   #look(): void {

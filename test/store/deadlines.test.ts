@@ -8,6 +8,9 @@ import { eventually, inTime } from '../support/clock.ts'
 
 const LENGTH_MS = 20
 
+/** Says something at the start, and to everything that it is told. */
+const ECHO = `process.stdout.write('ready'); process.stdin.pipe(process.stdout)`
+
 /** Notes when it has expired and how often. */
 class Noted extends Deadline {
   expired = 0
@@ -46,6 +49,21 @@ describe('Deadlines', () => {
     await eventually('the last expires', () => last.expired > 0)
     assert.equal(entries.filter(({ expired }) => expired === 1).length, 34)
     assert.ok(ended.every(({ expired }) => expired === 0))
+  })
+
+  it('end in time when the answer was there before a standstill ended', async () => {
+    const other = spawn(process.execPath, ['-e', ECHO], { stdio: ['pipe', 'pipe', 'inherit'] })
+    await once(other.stdout, 'data')
+    const deadlines = new Deadlines(LENGTH_MS)
+    const deadline = add(deadlines)
+    const answered = once(other.stdout, 'data').then(() => deadlines.remove(deadline))
+    other.stdin.write('ping')
+    // Long enough for the other process to answer, and for the deadline to pass.
+    const until = performance.now() + 500
+    while (performance.now() < until);
+    await answered
+    other.kill()
+    assert.equal(deadline.expired, 0)
   })
 
   it('begin anew after a time without any', async () => {
