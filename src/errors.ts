@@ -57,6 +57,18 @@ export const RedisUnavailableError: Constructor = createError(
   503,
 )
 
+/**
+ * An event is mapped to tags by nothing here, or a mapping failed; `cause` says why. What the other
+ * mappings named is invalid.
+ */
+const EventFailure: Constructor = createError('FST_RESPONSE_CACHE_EVENT_FAILED', '%s', 500)
+
+export class EventError extends EventFailure {
+  constructor(message: string, options?: { cause: unknown }) {
+    super(message, options)
+  }
+}
+
 /** Somebody else has the lock, and had it for as long as the caller would wait. Nothing was run. */
 export const LockNotAcquiredError: Constructor = createError(
   'FST_RESPONSE_CACHE_LOCK_NOT_ACQUIRED',

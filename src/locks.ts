@@ -111,10 +111,10 @@ export class Locks {
       if (this.#closed) throw new ClosedError('withLock')
       return fn({ signal: renewal.signal, fencing })
     })
-    const released = run.finally(() => {
+    const released = run.finally(async () => {
       this.#held.delete(renewal)
       renewal.stop()
-      return this.#redis?.release(plan.name, token)
+      await this.#redis?.release(plan.name, token)
     })
     this.#runs.add(released)
     try {

@@ -96,7 +96,7 @@ function locksContract(open: (t: TestContext) => Promise<CacheClient>): void {
     assert.deepEqual(results, [0, 1, 2, 3, 4, 5, 6, 7, 8, 9])
     assert.equal(numbers.length, 10)
     for (const [at, number] of numbers.entries()) {
-      assert.ok(Number.isSafeInteger(number) && number > (numbers[at - 1] ?? 0), `${numbers}`)
+      assert.ok(Number.isSafeInteger(number) && number > (numbers[at - 1] ?? 0), numbers.join())
     }
   })
 
