@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 
 import { BufferUnconfirmedError, ClosedError } from './errors.ts'
+import { MAX_TIMER_MS } from './options-reader.ts'
 import { Renewal } from './renewal.ts'
 import type { BufferStore, TakenBatch } from './store/buffer-store.ts'
 import { FAILED } from './store/redis-guard.ts'
@@ -35,7 +36,7 @@ export interface FlusherParts {
 }
 
 /** What a process that dies while it flushes costs the others, in milliseconds. */
-const LEASE_MS = 10_000
+const LEASE_MS = 3000
 const MAX_DELAY_MS = 60_000
 
 type Outcome = 'empty' | 'busy' | 'flushed' | Error
@@ -83,7 +84,7 @@ export class BufferFlusher {
     const { everyMs } = this.#parts
     const delayMs = Math.min(everyMs * 2 ** this.#failures, Math.max(MAX_DELAY_MS, everyMs))
     // No two processes in step.
-    const spread = delayMs * (0.9 + 0.2 * Math.random())
+    const spread = Math.min(delayMs * (0.9 + 0.2 * Math.random()), MAX_TIMER_MS)
     this.#timer = setTimeout(() => void this.once(), spread).unref()
   }
 

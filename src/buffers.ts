@@ -1,5 +1,6 @@
 import type { Flush } from './buffer-flusher.ts'
 import { ClosedError, InvalidArgumentError } from './errors.ts'
+import { MAX_TIMER_MS } from './options-reader.ts'
 import { MemoryBuffer } from './store/memory-buffer.ts'
 import { RedisBuffer } from './store/redis-buffer.ts'
 import type { RedisGuard } from './store/redis-guard.ts'
@@ -24,7 +25,7 @@ export interface BufferOptions {
 const OPTIONS = ['flush', 'everyMs', 'max']
 const EVERY_MS = 1000
 const MAX = 1000
-const LIMITS = { everyMs: [10, 2 ** 31 - 1], max: [1, 10_000] } as const
+const LIMITS = { everyMs: [10, MAX_TIMER_MS], max: [1, 10_000] } as const
 const MAX_NAME_LENGTH = 1024
 
 /** The buffers of this process, each under a name of its own. */

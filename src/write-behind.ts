@@ -7,7 +7,7 @@ import {
   ClosedError,
   InvalidArgumentError,
 } from './errors.ts'
-import type { Added, BufferDelta, BufferStore } from './store/buffer-store.ts'
+import type { BufferDelta, BufferStore } from './store/buffer-store.ts'
 import { FAILED } from './store/redis-guard.ts'
 import { jsonCodec } from './value-codec.ts'
 
@@ -144,9 +144,9 @@ export class WriteBuffer {
 
   /** Until all is sent, or something stands in the way. Never rejects. */
   #pump(): Promise<void> {
-    this.#pumping ??= new Promise<void>((resolve) => process.nextTick(resolve))
-      .then(() => this.#sendAll())
-      .finally(() => (this.#pumping = undefined))
+    this.#pumping ??= new Promise<void>((resolve) => process.nextTick(resolve)).then(() =>
+      this.#sendAll(),
+    )
     return this.#pumping
   }
 
@@ -154,14 +154,21 @@ export class WriteBuffer {
     const { store, max } = this.#parts
     clearTimeout(this.#retry)
     this.#retry = undefined
-    while (this.#delta !== undefined || this.#fields.size > 0) {
+    let obstacle: 'full' | typeof FAILED | undefined
+    while (obstacle === undefined && (this.#delta !== undefined || this.#fields.size > 0)) {
       this.#delta ??= this.#nextDelta()
       const answer = await store.add(this.#delta.delta, max * ROOM)
-      if (answer === FAILED || answer === 'full') return this.#retryLater(answer)
+      if (answer === FAILED || answer === 'full') {
+        obstacle = answer
+        continue
+      }
       this.#delta.confirmation.resolve()
       this.#delta = undefined
       if (answer.size >= max && !this.#closed) void this.#flusher.once()
     }
+    // In the step that found nothing more to send: what is written from now on starts anew.
+    this.#pumping = undefined
+    if (obstacle !== undefined) this.#retryLater(obstacle)
   }
 
   #nextDelta(): { delta: BufferDelta; confirmation: Confirmation } {
@@ -174,8 +181,8 @@ export class WriteBuffer {
     return next
   }
 
-  #retryLater(answer: Exclude<Added, object> | typeof FAILED): void {
-    const isFull = answer === 'full'
+  #retryLater(obstacle: 'full' | typeof FAILED): void {
+    const isFull = obstacle === 'full'
     if (isFull) void this.#flusher.once()
     const waitedMs = performance.now() - this.#delta!.confirmation.since
     if (!isFull) this.#giveUp(this.#parts.store.lastError)
