@@ -69,10 +69,19 @@ export function globOf(tag: string): { about: Named['about']; glob: string } | u
   return undefined
 }
 
+/** In front of a tag that only patterns see. */
+const NAME_ONLY = '?'
+
+/** Of a tag that names a key: another one, which patterns match and no tag is equal to. */
+export function nameOnly(tag: string): string {
+  return NAME_ONLY + tag
+}
+
 /** What patterns are compared with, of an entry that carries these tags. */
 export function namedBy(tags: readonly string[]): Named[] {
   const names: Named[] = []
-  for (const tag of tags) {
+  for (const each of tags) {
+    const tag = each.startsWith(NAME_ONLY) ? each.slice(1) : each
     const kind = tag.slice(0, 2)
     const isInner = kind === KINDS.inner
     if (!isInner && kind !== KINDS.path && kind !== KINDS.key) continue
