@@ -52,7 +52,7 @@ async function keep(values: ValueCache, key: string, written: Written): Promise<
   if (!isAlone || log.position.seq < receipt.seq) return
   // Its own invalidation names the key; what else came since the write began may have meant more.
   const { space } = values
-  const tags = [...space.tags, nameOnly(space.tagOf(key)), ...listed]
+  const tags = [...space.tags, ...space.tagsOf(key).map(nameOnly), ...listed]
   if (!log.allows({ ...begun, tags })) return
   values.stats.sets++
   await values.storeAt(key, receipt, { ...plan, listed, tagsOf: undefined }, body)

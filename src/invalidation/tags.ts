@@ -85,6 +85,8 @@ export function namedBy(tags: readonly string[]): Named[] {
     const kind = tag.slice(0, 2)
     const isInner = kind === KINDS.inner
     if (!isInner && kind !== KINDS.path && kind !== KINDS.key) continue
+    // Sealed: it says nothing, and patterns of its namespace are tags of all that is in it.
+    if (tag[2] === '~') continue
     const isWhole = tag[2] === '='
     const text = isWhole ? tag.slice(3) : tag.slice(3, -DIGEST_LENGTH)
     names.push({ about: isInner ? 'inner' : 'outer', text, isWhole })

@@ -3,11 +3,7 @@ import { after, before, describe, it } from 'node:test'
 import { Cluster, Redis } from 'ioredis'
 import { Redis as Redis5 } from 'ioredis5'
 
-import {
-  type BufferBatch,
-  BufferUnconfirmedError,
-  RedisUnavailableError,
-} from '../../src/index.ts'
+import { type BufferBatch, BufferUnconfirmedError, RedisUnavailableError } from '../../src/index.ts'
 import { PROBED_COMMANDS } from '../../src/redis-fitness.ts'
 import { cutConnections } from '../invalidation/log-process.ts'
 import { eventually } from '../support/clock.ts'
