@@ -25,9 +25,9 @@ export class PendingInvalidations {
     return [...this.#waiting.list(), ...this.#sent.list()]
   }
 
-  /** Whether one of the tags is among them. */
-  covers(tags: readonly string[]): boolean {
-    return this.#waiting.covers(tags) || this.#sent.covers(tags)
+  /** The hardest mode among those of these tags; undefined when none of them is pending. */
+  modeOf(tags: readonly string[]): InvalidationMode | undefined {
+    return harder(this.#waiting.modeOf(tags), this.#sent.modeOf(tags))
   }
 
   /** All that waits, to be sent; what is added from now on is not part of it. */
@@ -52,8 +52,11 @@ class Backlog {
     return this.#all ? 1 : this.#modes.size
   }
 
-  covers(tags: readonly string[]): boolean {
-    return this.#all || (this.#modes.size > 0 && tags.some((tag) => this.#modes.has(tag)))
+  modeOf(tags: readonly string[]): InvalidationMode | undefined {
+    if (this.#all) return 'purge'
+    let mode: InvalidationMode | undefined
+    if (this.#modes.size > 0) for (const tag of tags) mode = harder(mode, this.#modes.get(tag))
+    return mode
   }
 
   /** At most one invalidation of each mode. */
@@ -78,8 +81,14 @@ class Backlog {
   }
 
   #addTag(tag: string, mode: InvalidationMode): void {
-    const known = this.#modes.get(tag)
-    if (known === undefined || MODES.indexOf(known) < MODES.indexOf(mode))
-      this.#modes.set(tag, mode)
+    this.#modes.set(tag, harder(this.#modes.get(tag), mode)!)
   }
+}
+
+function harder(
+  one: InvalidationMode | undefined,
+  other: InvalidationMode | undefined,
+): InvalidationMode | undefined {
+  if (one === undefined || other === undefined) return one ?? other
+  return MODES.indexOf(one) < MODES.indexOf(other) ? other : one
 }

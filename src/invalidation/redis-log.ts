@@ -5,6 +5,7 @@ import type {
   Fenced,
   Invalidation,
   InvalidationLog,
+  InvalidationMode,
   LogState,
   Receipt,
   Verdict,
@@ -83,19 +84,27 @@ export class RedisLog implements InvalidationLog {
 
   allows(entry: Fenced): boolean {
     const { position, table } = this.#follower
-    return entry.epoch === position.epoch && this.#isJudged(entry) && table.allows(entry)
+    return (
+      entry.epoch === position.epoch &&
+      (this.#delivery.size === 0 || this.#pendingMode(entry) === undefined) &&
+      table.allows(entry)
+    )
   }
 
   verdict(entry: Fenced): Verdict {
     const { position, table } = this.#follower
-    if (entry.epoch !== position.epoch || !this.#isJudged(entry)) return 'purged'
-    return table.verdict(entry)
+    if (entry.epoch !== position.epoch) return 'purged'
+    const verdict = table.verdict(entry)
+    if (this.#delivery.size === 0 || verdict === 'purged') return verdict
+    const mode = this.#pendingMode(entry)
+    if (mode === 'purge') return 'purged'
+    if (mode === 'expire') return 'expired'
+    return mode === 'soft' && verdict === 'valid' ? 'softened' : verdict
   }
 
   /** What is pending has no number yet that others who are ahead of this process could be behind. */
-  #isJudged(entry: Fenced): boolean {
-    if (this.#delivery.size === 0) return true
-    return entry.seq <= this.#follower.position.seq && !this.#delivery.covers(entry.tags)
+  #pendingMode({ seq, tags }: Fenced): InvalidationMode | undefined {
+    return seq > this.#follower.position.seq ? 'purge' : this.#delivery.modeOf(tags)
   }
 
   verified(): boolean {
@@ -171,6 +180,8 @@ export class RedisLog implements InvalidationLog {
       if ('why' in outcome) {
         this.#delivery.add(invalidation, outcome.isWritten)
         this.#forget(invalidation)
+        // Pending, it holds for more than what it is marked above.
+        this.#follower.table.version++
         throw new InvalidationPendingError(describe(invalidation), outcome.why)
       }
       const { epoch, seq, before } = outcome
