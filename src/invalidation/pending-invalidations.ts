@@ -80,8 +80,14 @@ class Backlog {
   }
 
   #addTag(tag: string, mode: InvalidationMode): void {
-    const known = this.#modes.get(tag)
-    if (known === undefined || MODES.indexOf(known) < MODES.indexOf(mode))
-      this.#modes.set(tag, mode)
+    this.#modes.set(tag, harder(this.#modes.get(tag), mode)!)
   }
+}
+
+function harder(
+  one: InvalidationMode | undefined,
+  other: InvalidationMode | undefined,
+): InvalidationMode | undefined {
+  if (one === undefined || other === undefined) return one ?? other
+  return MODES.indexOf(one) < MODES.indexOf(other) ? other : one
 }

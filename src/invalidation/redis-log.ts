@@ -173,6 +173,8 @@ export class RedisLog implements InvalidationLog {
       if ('why' in outcome) {
         this.#delivery.add(invalidation, outcome.isWritten)
         this.#forget(invalidation)
+        // Pending, it holds for more than what it is marked above.
+        this.#follower.table.version++
         throw new InvalidationPendingError(describe(invalidation), outcome.why)
       }
       const { epoch, seq, before } = outcome

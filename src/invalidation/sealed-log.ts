@@ -51,7 +51,7 @@ export class SealedLog implements InvalidationLog {
     if (named === undefined) {
       const { epoch, seq, tags } = entry
       // The tags as they are, too: processes that do not encrypt yet invalidate by those.
-      named = { epoch, seq, tags: tags.flatMap((tag) => [...this.#namesOf(tag), tag]) }
+      named = { epoch, seq, tags: [...tags.flatMap((tag) => this.#namesOf(tag)), ...tags] }
       this.#byEntry.set(entry, named)
     }
     return named
