@@ -11,7 +11,7 @@ import { type LogPosition, type StoredEntry, bodyBytes, plainLifetimes } from '.
 import { UNREADABLE } from './value-codec.ts'
 import type { ValueFailures } from './value-failures.ts'
 import { type ValuePlan, tagsFor } from './value-options.ts'
-import type { ValueSpace } from './value-space.ts'
+import { type ValueSpace, useFormat } from './value-space.ts'
 
 /** What all namespaces of one registration share. */
 export interface ValueParts {
@@ -37,6 +37,8 @@ export class ValueCache {
     this.space = space
     this.stats = counters.of(space.id)
     this.#failures = failures
+    const frames = cache.tiers.redis?.frames
+    if (frames !== undefined) useFormat(space, frames)
   }
 
   async get<T>(key: string): Promise<T | undefined> {
@@ -222,7 +224,7 @@ export class ValueCache {
 
   /** From here on nothing computed before is used for these keys. Rejects as the log does. */
   invalidate(keys: readonly string[]): Promise<Receipt> {
-    const tags = keys.map((key) => this.space.tagOf(key))
+    const tags = keys.flatMap((key) => this.space.tagsOf(key))
     return this.cache.invalidate({ tags, mode: 'expire' })
   }
 
@@ -239,7 +241,7 @@ export class ValueCache {
   ): Promise<boolean> {
     const tags = this.#tagsOf(key, plan.listed)
     const entry = this.#entry(key, receipt, { tags, ttl: plan.ttl, body })
-    // Of another epoch than this process knows: nobody could read it here.
+    // Of another epoch than this process knows: nobody could read it.
     if (entry === undefined || receipt.epoch === '' || !this.cache.log.allows(entry)) return false
     return this.cache.tiers.store(this.space.nameOf(key), entry)
   }
@@ -266,7 +268,7 @@ export class ValueCache {
   }
 
   #tagsOf(key: string, encoded: readonly string[]): string[] {
-    return [this.space.tagOf(key), ...this.space.tags, ...encoded]
+    return [...this.space.tagsOf(key), ...this.space.tags, ...encoded]
   }
 
   #entry(
@@ -275,9 +277,8 @@ export class ValueCache {
     { tags, ttl, body }: { tags: string[]; ttl: number; body: StoredEntry['body'] },
   ): StoredEntry | undefined {
     if (bodyBytes(body) > this.cache.maxEntryBytes) return undefined
-    const now = this.cache.tiers.now()
-    const lifetimes = plainLifetimes(now, now + ttl * 1000)
-    return { ...NOWHERE, epoch, seq, tags, ...lifetimes, body, ...this.space.nameIn(key) }
+    const [now, name] = [this.cache.tiers.now(), this.space.nameIn(key)]
+    return { ...NOWHERE, epoch, seq, tags, ...plainLifetimes(now, now + ttl * 1000), body, ...name }
   }
 }
 
@@ -295,6 +296,5 @@ interface Made {
 
 const NOT_STORED = Promise.resolve(false)
 const OVER = { ...plainLifetimes(0, 0), tags: [] }
-
 /** A value has no status, no header section and, until stored, no position. */
 const NOWHERE = { epoch: '', seq: 0, status: 0, headers: [], removed: [], varies: undefined }

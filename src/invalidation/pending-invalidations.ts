@@ -1,4 +1,5 @@
-import type { Invalidation, InvalidationMode } from './log.ts'
+import { LogTable } from './log-table.ts'
+import type { Fenced, Invalidation, InvalidationMode, Verdict } from './log.ts'
 
 /** Beyond this many tags it is cheaper, and as safe, to invalidate everything. */
 const MAX_PENDING_TAGS = 10_000
@@ -11,6 +12,8 @@ export class PendingInvalidations {
   #waiting = new Backlog()
   /** On its way, and not known to have arrived. */
   #sent = new Backlog()
+  /** The same as a log would say it, with everything that there is before it. */
+  #table = new LogTable(MAX_PENDING_TAGS)
 
   get size(): number {
     return this.#waiting.size + this.#sent.size
@@ -18,6 +21,7 @@ export class PendingInvalidations {
 
   add(invalidation: Invalidation): void {
     this.#waiting.add(invalidation)
+    this.#table.apply(invalidation, Infinity)
   }
 
   /** What waits and what is on its way. */
@@ -25,9 +29,9 @@ export class PendingInvalidations {
     return [...this.#waiting.list(), ...this.#sent.list()]
   }
 
-  /** The hardest mode among those of these tags; undefined when none of them is pending. */
-  modeOf(tags: readonly string[]): InvalidationMode | undefined {
-    return harder(this.#waiting.modeOf(tags), this.#sent.modeOf(tags))
+  /** What they make of an entry, whatever its position: they have none yet. */
+  verdict(entry: Fenced): Verdict {
+    return this.size === 0 ? 'valid' : this.#table.verdict(entry)
   }
 
   /** All that waits, to be sent; what is added from now on is not part of it. */
@@ -41,6 +45,8 @@ export class PendingInvalidations {
   end(delivered: boolean): void {
     if (!delivered) for (const invalidation of this.#sent.list()) this.#waiting.add(invalidation)
     this.#sent = new Backlog()
+    this.#table = new LogTable(MAX_PENDING_TAGS)
+    for (const invalidation of this.#waiting.list()) this.#table.apply(invalidation, Infinity)
   }
 }
 
@@ -50,13 +56,6 @@ class Backlog {
 
   get size(): number {
     return this.#all ? 1 : this.#modes.size
-  }
-
-  modeOf(tags: readonly string[]): InvalidationMode | undefined {
-    if (this.#all) return 'purge'
-    let mode: InvalidationMode | undefined
-    if (this.#modes.size > 0) for (const tag of tags) mode = harder(mode, this.#modes.get(tag))
-    return mode
   }
 
   /** At most one invalidation of each mode. */

@@ -1,4 +1,4 @@
-import type { Invalidation, InvalidationMode } from './log.ts'
+import type { Fenced, Invalidation, Verdict } from './log.ts'
 import { PendingInvalidations } from './pending-invalidations.ts'
 import type { Appended, RedisAppender } from './redis-appender.ts'
 import type { Replicas } from './redis-replicas.ts'
@@ -28,9 +28,9 @@ export class RedisDelivery {
     this.#onDelivered = onDelivered
   }
 
-  /** The hardest that is to happen to these tags and has no number in the log yet. */
-  modeOf(tags: readonly string[]): InvalidationMode | undefined {
-    return this.#pending.modeOf(tags)
+  /** What becomes of an entry by those that have no number in the log yet. */
+  verdict(entry: Fenced): Verdict {
+    return this.#pending.verdict(entry)
   }
 
   get size(): number {

@@ -1,15 +1,15 @@
 import { InvalidationPendingError, ClosedError } from '../errors.ts'
 import { FAILED, type RedisClient, type RedisGuard } from '../store/redis-guard.ts'
 import type { LogPosition } from '../stored-response.ts'
-import type {
-  Fenced,
-  Invalidation,
-  InvalidationLog,
-  InvalidationMode,
-  LogState,
-  Receipt,
-  Verdict,
-  LogChange,
+import {
+  type Fenced,
+  type Invalidation,
+  type InvalidationLog,
+  type LogChange,
+  type LogState,
+  type Receipt,
+  type Verdict,
+  harder,
 } from './log.ts'
 import { type Appended, RedisAppender } from './redis-appender.ts'
 import { RedisDelivery } from './redis-delivery.ts'
@@ -84,27 +84,20 @@ export class RedisLog implements InvalidationLog {
 
   allows(entry: Fenced): boolean {
     const { position, table } = this.#follower
-    return (
-      entry.epoch === position.epoch &&
-      (this.#delivery.size === 0 || this.#pendingMode(entry) === undefined) &&
-      table.allows(entry)
-    )
+    if (entry.epoch !== position.epoch || !table.allows(entry)) return false
+    return this.#delivery.size === 0 || this.#byPending(entry) === 'valid'
   }
 
   verdict(entry: Fenced): Verdict {
     const { position, table } = this.#follower
     if (entry.epoch !== position.epoch) return 'purged'
     const verdict = table.verdict(entry)
-    if (this.#delivery.size === 0 || verdict === 'purged') return verdict
-    const mode = this.#pendingMode(entry)
-    if (mode === 'purge') return 'purged'
-    if (mode === 'expire') return 'expired'
-    return mode === 'soft' && verdict === 'valid' ? 'softened' : verdict
+    return this.#delivery.size === 0 ? verdict : harder(verdict, this.#byPending(entry))
   }
 
   /** What is pending has no number yet that others who are ahead of this process could be behind. */
-  #pendingMode({ seq, tags }: Fenced): InvalidationMode | undefined {
-    return seq > this.#follower.position.seq ? 'purge' : this.#delivery.modeOf(tags)
+  #byPending(entry: Fenced): Verdict {
+    return entry.seq > this.#follower.position.seq ? 'purged' : this.#delivery.verdict(entry)
   }
 
   verified(): boolean {
