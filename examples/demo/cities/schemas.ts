@@ -80,6 +80,11 @@ export const CityPage = Type.Object(
   { description: 'The largest cities first' },
 )
 
+export const LargestCities = Type.Object(
+  { asOf: Type.String({ description: 'When PostgreSQL was asked' }), cities: Type.Array(City) },
+  { description: 'The largest first' },
+)
+
 export type Place = Static<typeof Place>
 export const Place = Type.Object(
   {
