@@ -19,7 +19,8 @@ export const InvalidArgumentError: Constructor = createError(
 )
 
 /**
- * Redis did not confirm an invalidation in time. This process has already forgotten what it names,
+ * Redis, or as many of its replicas as `durability` asks for, did not confirm an invalidation in
+ * time. This process has already forgotten what it names,
  * and the invalidation is delivered to the others as soon as Redis answers again.
  */
 export const InvalidationPendingError: Constructor = createError(
@@ -55,6 +56,44 @@ export const RedisUnavailableError: Constructor = createError(
   '%s needs Redis, which does not answer: %s',
   503,
 )
+
+/**
+ * An event is mapped to tags by nothing here, or a mapping failed; `cause` says why. What the other
+ * mappings named is invalid.
+ */
+const EventFailure: Constructor = createError('FST_RESPONSE_CACHE_EVENT_FAILED', '%s', 500)
+
+export class EventError extends EventFailure {
+  constructor(message: string, options?: { cause: unknown }) {
+    super(message, options)
+  }
+}
+
+/** Somebody else has the lock, and had it for as long as the caller would wait. Nothing was run. */
+export const LockNotAcquiredError: Constructor = createError(
+  'FST_RESPONSE_CACHE_LOCK_NOT_ACQUIRED',
+  "The lock '%s' is held by somebody else.",
+  409,
+)
+
+const LostError: Constructor = createError(
+  'FST_RESPONSE_CACHE_LOCK_LOST',
+  "The lock '%s' was lost while work went on under it: Redis did not confirm it in time, or somebody else has it.",
+  503,
+)
+
+/**
+ * The lock was lost before the work under it had ended. `value` is what that returned all the same,
+ * when it did.
+ */
+export class LockLostError<T = unknown> extends LostError {
+  readonly value: T | undefined
+
+  constructor(name: string, value?: T) {
+    super(name)
+    this.value = value
+  }
+}
 
 /** The cache was closed, so it can no longer promise anything about invalidations. */
 export const ClosedError: Constructor = createError(

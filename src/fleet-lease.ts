@@ -63,10 +63,12 @@ export class FleetLease {
   async #renew(): Promise<void> {
     const { key, token, holdMs } = this.#held
     const leftMs = this.#endsAt - performance.now()
-    if (leftMs <= 0) return
+    // It has run out, be it of a handler that never answers: nothing is held any more.
+    if (leftMs <= 0) return this.#onEnd(this)
     const ttlMs = Math.min(leftMs, leaseLength(holdMs))
     const answer = await this.#leases.replace(key, token, { mark: 'mine', ttlMs })
     // Somebody else's by now; what is made here is stored all the same.
-    if (answer !== false && !this.#ended) this.#renewLater()
+    if (answer === false) this.#onEnd(this)
+    else if (!this.#ended) this.#renewLater()
   }
 }

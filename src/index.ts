@@ -39,15 +39,19 @@ export const responseCache: FastifyPluginAsync<ResponseCacheOptions> = fp(plugin
 
 export default responseCache
 
-export type { CacheClient, CacheNamespace, InvalidateOptions } from './client.ts'
+export type { CacheClient, CacheNamespace } from './client.ts'
+export type { InvalidateOptions } from './client-invalidate.ts'
 export type { InspectTarget } from './client-inspect.ts'
 export type { KeysOptions } from './client-values.ts'
 export type { Duration } from './durations.ts'
 export {
   ClosedError,
+  EventError,
   InvalidArgumentError,
   InvalidOptionError,
   InvalidationPendingError,
+  LockLostError,
+  LockNotAcquiredError,
   OnlyIfCachedError,
   RedisUnavailableError,
   UnusableValidationError,
@@ -61,6 +65,8 @@ export type { CoalesceOptions } from './options-coalesce.ts'
 export type { ReadYourWritesOptions } from './options-consistency.ts'
 export type { NormalizeOptions } from './options-http.ts'
 export type { CacheRequest, RouteCacheOptions, VaryOptions } from './options-route.ts'
+export type { CacheEvents, EventMapping } from './events.ts'
+export type { LockContext, LockOptions } from './locks.ts'
 export { isRefresh } from './refresh-request.ts'
 export type { InspectOptions, Inspection } from './inspection.ts'
 export type { RouteState, Stats, ValueStats } from './stats.ts'

@@ -25,6 +25,11 @@ export class PendingInvalidations {
     return [...this.#waiting.list(), ...this.#sent.list()]
   }
 
+  /** Whether one of the tags is among them. */
+  covers(tags: readonly string[]): boolean {
+    return this.#waiting.covers(tags) || this.#sent.covers(tags)
+  }
+
   /** All that waits, to be sent; what is added from now on is not part of it. */
   begin(): Invalidation[] {
     for (const invalidation of this.#waiting.list()) this.#sent.add(invalidation)
@@ -45,6 +50,10 @@ class Backlog {
 
   get size(): number {
     return this.#all ? 1 : this.#modes.size
+  }
+
+  covers(tags: readonly string[]): boolean {
+    return this.#all || (this.#modes.size > 0 && tags.some((tag) => this.#modes.has(tag)))
   }
 
   /** At most one invalidation of each mode. */

@@ -1,6 +1,6 @@
 import type { Invalidation } from './log.ts'
 import { PendingInvalidations } from './pending-invalidations.ts'
-import type { RedisAppender } from './redis-appender.ts'
+import type { Appended, RedisAppender } from './redis-appender.ts'
 import type { Replicas } from './redis-replicas.ts'
 
 const RETRY_MS = 1000
@@ -9,6 +9,7 @@ const RETRY_MS = 1000
 export class RedisDelivery {
   readonly #appender: RedisAppender
   readonly #replicas: Replicas | undefined
+  readonly #onDelivered: (invalidation: Invalidation, record: Appended) => void
   readonly #pending = new PendingInvalidations()
   /** In the master's log, and not known to be in those of enough replicas. */
   readonly #unproven = new PendingInvalidations()
@@ -16,9 +17,20 @@ export class RedisDelivery {
   #retry: NodeJS.Timeout | undefined
   #closed = false
 
-  constructor(appender: RedisAppender, replicas: Replicas | undefined) {
+  /** @param onDelivered Told of the number under which an invalidation is in the log now. */
+  constructor(
+    appender: RedisAppender,
+    replicas: Replicas | undefined,
+    onDelivered: (invalidation: Invalidation, record: Appended) => void,
+  ) {
     this.#appender = appender
     this.#replicas = replicas
+    this.#onDelivered = onDelivered
+  }
+
+  /** Whether one of the tags has an invalidation that has no number in the log yet. */
+  covers(tags: readonly string[]): boolean {
+    return this.#pending.covers(tags)
   }
 
   get size(): number {
@@ -65,9 +77,9 @@ export class RedisDelivery {
     for (const invalidation of invalidations) {
       const outcome = await this.#appender.append(invalidation)
       if (outcome === 'everything') return true
-      if (!('why' in outcome)) continue
-      if (!outcome.isWritten) return false
-      this.#unproven.add(invalidation)
+      if (!('why' in outcome)) this.#onDelivered(invalidation, outcome)
+      else if (outcome.isWritten) this.#unproven.add(invalidation)
+      else return false
     }
     return true
   }

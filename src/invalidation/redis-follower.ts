@@ -7,6 +7,7 @@ import { Retry, ensureConnected, ownConnection, within, withReason } from './red
 import { type LogRecord, parseRecords } from './redis-records.ts'
 import { CONTROL_TTL_SECONDS, type ControlCalls, controlKeyList } from './redis-scripts.ts'
 import { readTags } from './redis-snapshot.ts'
+import { Waits } from './waits.ts'
 
 export interface FollowerOptions {
   calls: ControlCalls
@@ -15,8 +16,6 @@ export interface FollowerOptions {
   inspect: ((connection: RedisClient) => Promise<void>) | undefined
   /** Called after each load, before the table is trusted again. */
   beforeTrust: () => Promise<void>
-  /** Called when the position has changed, before anybody sees the new one. */
-  onApplied?: () => void
   onTrouble: (operation: string, error: Error) => void
   /** May say again what has been said. */
   onChange?: ((change: LogChange) => void) | undefined
@@ -49,8 +48,7 @@ export class RedisFollower {
   inStep = false
   readonly #options: FollowerOptions
   readonly #connection: RedisClient
-  /** Each looks whether its condition holds; with true it gives up. */
-  readonly #waiters = new Set<(giveUp?: boolean) => void>()
+  readonly #waits = new Waits()
   #closed = false
   #reloadAsked = false
   #wentBack = false
@@ -106,25 +104,14 @@ export class RedisFollower {
 
   /** Resolves when `condition` holds, at the latest after the given time; says whether it does. */
   until(condition: () => boolean, milliseconds: number): Promise<boolean> {
-    if (condition() || this.#closed) return Promise.resolve(condition())
-    return new Promise((resolve) => {
-      const check = (giveUp = false): void => {
-        const holds = condition()
-        if (!holds && !giveUp) return
-        clearTimeout(timer)
-        this.#waiters.delete(check)
-        resolve(holds)
-      }
-      const timer = setTimeout(() => check(true), milliseconds)
-      this.#waiters.add(check)
-    })
+    return this.#waits.until(condition, milliseconds)
   }
 
   async close(): Promise<void> {
     this.#closed = true
     this.verifiedAt = -Infinity
     this.#retry.wake()
-    for (const check of this.#waiters) check(true)
+    this.#waits.close()
     this.#connection.disconnect()
     this.#end?.()
     await this.#running
@@ -155,10 +142,7 @@ export class RedisFollower {
   async #load(): Promise<void> {
     this.#reloadAsked = false
     this.#wentBack = false
-    const {
-      calls: { keys },
-      maxTags,
-    } = this.#options
+    const { keys } = this.#options.calls
     await within(PATIENCE_MS, ensureConnected(this.#connection))
     await this.#options.inspect?.(this.#connection)
     const sentAt = performance.now()
@@ -177,7 +161,7 @@ export class RedisFollower {
     if (currentEpoch !== epoch || !floor || complete === null) {
       throw new Error('the control keys changed while they were read')
     }
-    const table = new LogTable(maxTags)
+    const table = new LogTable(this.#options.maxTags)
     // A snapshot has no modes. The last may have been the softest, so the hardest is assumed.
     for (const [tag, lastSeq] of tags) table.merge(tag, lastSeq, 'purge')
     table.raiseFloor(Number(floor))
@@ -233,7 +217,6 @@ export class RedisFollower {
         if (this.#wentBack) await this.#giveUp(this.position.epoch)
         return this.askReload()
       }
-      if (records.length > 0) this.#options.onApplied?.()
       // After a whole page there is more to read, and what was not reached is not missing.
       if (records.length === PAGE) continue
       if (performance.now() - checkedAt >= BLOCK_MS || records.length === 0) {
@@ -298,6 +281,6 @@ export class RedisFollower {
       if (this.#target.sentAt > this.verifiedAt) this.verifiedAt = this.#target.sentAt
     }
     this.history.note(this.position, performance.now())
-    for (const check of this.#waiters) check()
+    this.#waits.look()
   }
 }

@@ -51,7 +51,6 @@ export class RedisLog implements InvalidationLog {
       maxTags,
       inspect: options.inspect,
       beforeTrust: () => this.#beforeTrust(),
-      onApplied: () => this.#forgetPending(),
       onTrouble,
       onChange: options.onChange,
     })
@@ -60,7 +59,10 @@ export class RedisLog implements InvalidationLog {
       durability && new Replicas(guard.client, { ...durability, key, deadlineMs, onTrouble })
     const replicas = this.#replicas
     this.#appender = new RedisAppender(guard, { calls, maxTags, deadlineMs, replicas, onTrouble })
-    this.#delivery = new RedisDelivery(this.#appender, replicas)
+    this.#delivery = new RedisDelivery(this.#appender, replicas, (invalidation, { epoch, seq }) => {
+      // What is computed from there on is after it, so the mark is no higher.
+      if (epoch === this.position.epoch) this.#follower.table.apply(invalidation, seq)
+    })
   }
 
   get position(): LogPosition {
@@ -84,7 +86,8 @@ export class RedisLog implements InvalidationLog {
 
   /** What is pending has no number yet that others who are ahead of this process could be behind. */
   #isJudged(entry: Fenced): boolean {
-    return entry.seq <= this.#follower.position.seq || this.#delivery.size === 0
+    if (this.#delivery.size === 0) return true
+    return entry.seq <= this.#follower.position.seq && !this.#delivery.covers(entry.tags)
   }
 
   verified(): boolean {
@@ -196,13 +199,8 @@ export class RedisLog implements InvalidationLog {
   /** A table that was just loaded does not know what Redis has not been told yet. */
   async #beforeTrust(): Promise<void> {
     for (const invalidation of this.#underWay) this.#forget(invalidation)
-    this.#forgetPending()
-    if (this.#delivery.size > 0) await this.#delivery.deliver()
-  }
-
-  #forgetPending(): void {
-    if (this.#delivery.size === 0) return
     for (const invalidation of this.#delivery.all()) this.#forget(invalidation)
+    if (this.#delivery.size > 0) await this.#delivery.deliver()
   }
 
   state(): LogState {

@@ -18,7 +18,7 @@ export type LeaseEnd =
  * KEYS[1]: the lease. ARGV: the token, what takes its place (nothing to remove it), milliseconds.
  * Whoever holds it by now is not touched: this may come late, and more than once.
  */
-const REPLACE_IF_MINE: RedisScript = redisScript(`
+export const REPLACE_IF_MINE: RedisScript = redisScript(`
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 if ARGV[2] == '' then redis.call('UNLINK', KEYS[1])
 else redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3]) end

@@ -44,6 +44,9 @@ async function assertLeavesNothing(
   redis: RedisClient | string,
   times: number,
 ): Promise<void> {
+  if (typeof redis !== 'string') {
+    await eventually('the client is connected', () => redis.status === 'ready')
+  }
   await live(redis) // what a client opens when it is first needed stays open
   const before = await connections(servers)
   const heard = typeof redis === 'string' ? {} : listeners(redis)

@@ -26,7 +26,8 @@ export const FAULTS: Record<string, Fault> = {
   'a process is killed and started again': (fleet) => fleet.restart(fleet.anyWorker()),
   'all connections are cut': ({ raw }) =>
     Promise.all(raw.map((each) => each.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes'))),
-  'an event loop stands still': (fleet) => fleet.stall(fleet.anyWorker(), STALL_MS),
+  'an event loop stands still': (fleet) =>
+    fleet.workers[fleet.anyWorker()]!.process.ask('stall', STALL_MS),
   'Redis comes back empty': ({ servers }) => anyOf(servers).restart(),
 }
 

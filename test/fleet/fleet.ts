@@ -15,7 +15,7 @@ import { MODES, type Topology } from './modes.ts'
 
 export const ITEMS = 60
 export const GROUPS = 12
-const CLEANUP_MS = 20_000
+const PATIENCE_MS = 60_000
 const POLL_MS = 25
 
 interface Worker {
@@ -47,8 +47,6 @@ export class Fleet {
   readonly databases = new Map<string, Database>()
   /** What is going wrong at the moment. */
   fault: string | undefined
-  /** Beginnings and ends of a process that stood still. */
-  stalls = 0
   /** Requests that were sent again, to another process, because theirs had been killed. */
   resent = 0
   readonly #histories = new Set<History>()
@@ -82,7 +80,7 @@ export class Fleet {
       { read: ({ mode, id }: { mode: string; id: number }) => this.databaseOf(mode).read(id) },
     )
     const port = await process.ask<number>('port')
-    const patience = { headersTimeout: CLEANUP_MS, bodyTimeout: CLEANUP_MS }
+    const patience = { headersTimeout: PATIENCE_MS, bodyTimeout: PATIENCE_MS }
     return { process, port, pool: new Pool(`http://127.0.0.1:${port}`, patience), down: false }
   }
 
@@ -116,13 +114,6 @@ export class Fleet {
     await worker.pool.destroy()
     for (const history of this.#histories) history.restarted(at)
     this.workers[at] = await this.#startWorker()
-  }
-
-  /** Nothing happens in one process for so long. */
-  async stall(at: number, milliseconds: number): Promise<void> {
-    this.stalls++
-    await this.workers[at]!.process.ask('stall', milliseconds)
-    this.stalls++
   }
 
   /** Reads through one process, and lets the history judge. */

@@ -14,8 +14,6 @@ export class Load {
   readonly histories: ReadonlyMap<string, History>
   /** What was not answered as it should, with the fault of that moment. */
   readonly failed: string[] = []
-  /** Of reads in processes that were neither killed nor stood still: the longest, by fault. */
-  readonly slowestMs: Record<string, number> = {}
   #over = false
   #running: Promise<unknown> = Promise.resolve()
   readonly #pending = new Set<Promise<void>>()
@@ -94,14 +92,7 @@ export class Load {
 
   #read(mode: string, history: History, id: number, worker: number): Promise<void> {
     return this.#noted('read', async () => {
-      const startedAt = performance.now()
-      const { fault, stalls } = this.fleet
-      const { process } = this.fleet.workers[worker]!
       await this.fleet.read(history, mode, id, worker)
-      if (process !== this.fleet.workers[worker]!.process || stalls !== this.fleet.stalls) return
-      const tookMs = performance.now() - startedAt
-      const during = fault ?? this.fleet.fault ?? 'all is well'
-      this.slowestMs[during] = Math.max(this.slowestMs[during] ?? 0, Math.round(tookMs))
     })
   }
 

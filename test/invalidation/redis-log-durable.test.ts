@@ -7,6 +7,7 @@ import type { RedisClient } from '../../src/store/redis-guard.ts'
 import { eventually, inTime } from '../support/clock.ts'
 import { startCluster } from '../support/redis-cluster.ts'
 import { type RedisServer, startRedis } from '../support/redis.ts'
+import { documentedUser, section } from '../topology/acl.ts'
 import { KEYS, LogProcess } from './log-process.ts'
 
 /** For a replica that is well, on a machine that is not; and for one that is not. */
@@ -112,6 +113,22 @@ describe('an invalidation that a replica must have', { concurrency: true }, () =
       await assert.rejects(one.invalidate('t:=x'), lost)
       client.xrevrange = xrevrange
       await eventually('delivered', () => one.log.state().pendingInvalidations === 0)
+    }, PATIENT))
+
+  it('needs the documented rights and no more', () =>
+    scene(async ({ master, raw, one }) => {
+      const [, right] = /needs `(\+wait)`/.exec(section)!
+      await raw.call('ACL', ...documentedUser('shop', 'password'))
+      await raw.call('ACL', 'SETUSER', 'shop', right!)
+      const client = master.client({ username: 'shop', password: 'password' })
+      const user = await LogProcess.start(client, PATIENT)
+      try {
+        await user.invalidate('t:=x')
+        await one.worksWith(user)
+        assert.deepEqual(user.troubles, [])
+      } finally {
+        await user.close()
+      }
     }, PATIENT))
 
   it('stands in the way of no other command', () =>

@@ -234,6 +234,34 @@ test('what another process has refreshed early is taken from Redis', async (t) =
   assert.equal(two.runs, 0)
 })
 
+for (const memory of [{}, { memory: false }] as const) {
+  const name = 'memory' in memory ? 'over Redis alone' : 'over Redis with memory'
+  test(`with coalesce.fleet one process refreshes early for all (${name})`, async (t) => {
+    draws(t, 0)
+    const cache = await overRedis(memory)
+    const route = { coalesce: { fleet: true } }
+    const one = await slowScene(t, { cache, route })
+    const two = await slowScene(t, { cache, route, beside: one })
+    await one.get()
+    await one.written()
+    assertFreshHit(await two.get(), 'run 1')
+    one.pass(95)
+    const door = one.shut()
+    const all = Array.from({ length: 10 }, () => [one.get(), two.get()]).flat()
+    for (const answer of await Promise.all(all)) assertFreshHit(answer, 'run 1')
+    await door.reached()
+    await turn(one)
+    await turn(two)
+    assert.equal(one.runs + two.runs, 2)
+    door.open()
+    await eventually('both have it', async () => {
+      const answers = [await one.get(), await two.get()]
+      return answers.every((answer) => Number(statusOf(answer).ttl) > 90)
+    })
+    assert.equal(one.runs + two.runs, 2)
+  })
+}
+
 test('what was stored before the route had the option is not refreshed early', async (t) => {
   draws(t, 0)
   const cache = await overRedis()

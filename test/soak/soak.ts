@@ -43,8 +43,8 @@ export class Soak {
     eventual: new History(),
     strict: new History(),
   }
-  /** RSS of each process in MiB, by the seconds since the start. */
-  readonly samples: { at: number; rss: number[] }[] = []
+  /** RSS of each process in MiB, by the seconds since the start; and whether memory is full by then. */
+  readonly samples: { at: number; rss: number[]; isFull: boolean }[] = []
   readonly failed: string[] = []
   readonly faults: Record<string, number> = {}
   requests = 0
@@ -129,9 +129,11 @@ export class Soak {
     return found
   }
 
-  /** Of each process over the samples after the first third, by the line nearest to them. */
+  /** Of each process after the first third, once memory is full: by the line nearest to the samples. */
   growth(): { mean: number; perMinute: number; share: number }[] {
-    const later = this.samples.slice(Math.floor(this.samples.length / 3))
+    const later = this.samples
+      .slice(Math.floor(this.samples.length / 3))
+      .filter(({ isFull }) => isFull)
     const minutes = ((later.at(-1)?.at ?? 0) - (later[0]?.at ?? 0)) / 60
     return this.#workers.map((_, process) => {
       const mean = later.reduce((sum, { rss }) => sum + rss[process]!, 0) / later.length
@@ -150,7 +152,11 @@ export class Soak {
   async #sample(): Promise<void> {
     const states = await this.states().catch(() => undefined)
     if (states === undefined) return
-    this.samples.push({ at: this.seconds, rss: states.map(({ rss }) => rss / MIB) })
+    this.samples.push({
+      at: this.seconds,
+      rss: states.map(({ rss }) => rss / MIB),
+      isFull: states.every(({ bytes }) => bytes > 0.9 * this.options.memoryBytes),
+    })
     this.options.onSample?.(this)
   }
 
@@ -262,8 +268,9 @@ export class Soak {
         incoming.setEncoding('utf8').on('data', (chunk: string) => (text += chunk))
         incoming.on('error', reject)
         incoming.on('end', () => {
-          this.#noteTime(performance.now() - startedAt, `${method} ${path}`)
-          const hit = String(incoming.headers['cache-status']).includes('; hit')
+          const status = String(incoming.headers['cache-status'])
+          this.#noteTime(performance.now() - startedAt, `${method} ${path} (${status})`)
+          const hit = status.includes('; hit')
           resolve({ status: incoming.statusCode!, hit, text })
         })
       })

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 
 /** The lists of rights in docs/redis.md: what is documented is what is tested. */
-const section = /## ACL\n([\s\S]*?)\n## /.exec(
+export const section: string = /## ACL\n([\s\S]*?)\n## /.exec(
   readFileSync(join(root(), 'docs', 'redis.md'), 'utf8'),
 )![1]!
 

@@ -44,12 +44,13 @@ describe('in a Cluster of three masters with a replica each', () => {
     const options: object[] = [
       {},
       { enableAutoPipelining: true, enableOfflineQueue: false },
-      { redisOptions: { commandTimeout: 300, socketTimeout: 300 } },
+      { redisOptions: { commandTimeout: 450, socketTimeout: 450 } },
     ]
     for (const each of options) {
-      await shares(t, { cut, redis: () => new Cluster(cluster.startupNodes, each) })
+      const isPatient = !('redisOptions' in each)
+      await shares(t, { cut, isPatient, redis: () => new Cluster(cluster.startupNodes, each) })
       const redis = (): Cluster => new Cluster5(cluster.startupNodes, each) as unknown as Cluster
-      await shares(t, { cut, redis })
+      await shares(t, { cut, isPatient, redis })
     }
   })
 

@@ -2,7 +2,13 @@
 import assert from 'node:assert/strict'
 import { type TestContext, describe, it } from 'node:test'
 
-import { LogProcess } from '../invalidation/log-process.ts'
+import {
+  CONTROL_SCRIPTS,
+  CONTROL_SCRIPTS_REDIS_6,
+  controlKeyList,
+} from '../../src/invalidation/redis-scripts.ts'
+import { runScript } from '../../src/redis-script.ts'
+import { KEYS, LogProcess } from '../invalidation/log-process.ts'
 import { eventually } from '../support/clock.ts'
 import { type RedisServer, startRedis } from '../support/redis.ts'
 import { Endpoint } from './endpoint.ts'
@@ -104,6 +110,25 @@ describe('a replica that is promoted without the end of the log', () => {
     await eventually('all is delivered', () => one.log.state().pendingInvalidations === 0)
     assert.equal(await three.uses(entry, true), false)
   })
+})
+
+describe('where the log is', () => {
+  for (const [version, { position }] of [
+    ['7', CONTROL_SCRIPTS],
+    ['6.2', CONTROL_SCRIPTS_REDIS_6],
+  ] as const) {
+    it(`is told by a master, and by no replica, in the form for Redis ${version}`, async (t) => {
+      const pair = await openPair(t)
+      const one = await LogProcess.start(pair.master.client())
+      t.after(() => one.close())
+      await one.invalidate('t:=a')
+      await copied(pair)
+      const ask = (server: RedisServer): Promise<unknown> =>
+        runScript(server.client(), position, controlKeyList(KEYS), [])
+      assert.deepEqual(await ask(pair.master), [one.log.position.epoch, '1'])
+      await assert.rejects(ask(pair.replica), /READONLY/)
+    })
+  }
 })
 
 describe('a master that becomes a replica', () => {
