@@ -13,6 +13,7 @@ import { favouriteRoutes } from './favourites/routes.ts'
 import { leaderboardRoutes } from './leaderboard/routes.ts'
 import { queueRoutes } from './queue/routes.ts'
 import { rateLimitRoutes } from './rate-limit/routes.ts'
+import { lockRoutes } from './locks/routes.ts'
 import { type RedisSettings, redisFor } from './redis.ts'
 import { serviceRoutes } from './service/routes.ts'
 import { sessionRoutes } from './sessions/routes.ts'
@@ -49,6 +50,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   await app.register(sessionRoutes(sessionSecret))
   await app.register(userRoutes)
   await app.register(rateLimitRoutes)
+  await app.register(lockRoutes)
   await app.register(queueRoutes)
   await app.register(leaderboardRoutes)
   await app.register(eventRoutes)

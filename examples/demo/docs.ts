@@ -34,6 +34,7 @@ export async function registerDocs(app: FastifyInstance): Promise<void> {
         { name: 'sessions', description: '@fastify/session, stored in the cache client' },
         { name: 'users', description: 'Needs Redis: profiles as hashes' },
         { name: 'rate-limit', description: 'Counted in Redis, where there is one' },
+        { name: 'lock', description: 'One at a time, in all processes' },
         { name: 'queue', description: 'Needs Redis: BullMQ, and plain lists' },
         { name: 'leaderboard', description: 'Needs Redis: a sorted set' },
         { name: 'events', description: 'Needs Redis: publish and subscribe' },

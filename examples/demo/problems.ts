@@ -73,6 +73,12 @@ export const EmptyRange = createError(
   400,
 )
 
+export const Locked = problem('Somebody else works on it', {
+  statusCode: 409,
+  code: 'FST_RESPONSE_CACHE_LOCK_NOT_ACQUIRED',
+  error: 'Conflict',
+  message: "The lock 'resource:invoice-7' is held by somebody else.",
+})
 export const LoggedOut = problem('Nobody is logged in', {
   statusCode: 401,
   code: 'NOT_LOGGED_IN',

@@ -2,7 +2,17 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import Type from 'typebox'
 
 import { Invalid, Missing, NoRedis, NotFound } from '../problems.ts'
-import { Exists, Key, KeyFilter, KeyPage, NewValue, Stored, TagList, Value } from './schemas.ts'
+import {
+  Exists,
+  Key,
+  KeyFilter,
+  KeyPage,
+  KeyPattern,
+  NewValue,
+  Stored,
+  TagList,
+  Value,
+} from './schemas.ts'
 
 const tags = ['cache']
 const MAX_KEYS = 10_000
@@ -92,6 +102,23 @@ export const valueRoutes: FastifyPluginAsyncTypebox = async (app) => {
       }
       const keys = [...found].sort().slice((page - 1) * size, page * size)
       return { total: found.size, page, size, keys }
+    },
+  )
+
+  app.delete(
+    '/cache',
+    {
+      schema: {
+        tags,
+        summary: 'Forget all keys that match a pattern',
+        description: 'One record in the log, however many they are: nothing is searched for.',
+        querystring: KeyPattern,
+        response: { 204: Type.Null({ description: 'Forgotten' }), 400: Invalid, 503: NoRedis },
+      },
+    },
+    async ({ query: { pattern } }, reply) => {
+      await values.invalidatePattern(pattern)
+      return reply.code(204).send(null)
     },
   )
 

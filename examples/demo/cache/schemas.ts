@@ -66,6 +66,14 @@ export const KeyPage = Type.Object(
   },
 )
 
+export const KeyPattern = Type.Object({
+  pattern: Type.String({
+    pattern: '^[\\w:.@*?-]{1,64}$',
+    examples: ['greet*'],
+    description: '`*` is any number of characters, `?` one',
+  }),
+})
+
 export const TagList = Type.Object(
   {
     tags: Type.Array(Type.String({ pattern: '^[\\w:.@-]{1,100}$' }), {

@@ -80,6 +80,11 @@ export const CityPage = Type.Object(
   { description: 'The largest cities first' },
 )
 
+export const PathPattern = Type.Object(
+  { pattern: Type.String({ pattern: '^/cities[\\w/*?-]{0,56}$' }) },
+  { additionalProperties: false, examples: [{ pattern: '/cities/29*' }] },
+)
+
 export const LargestCities = Type.Object(
   { asOf: Type.String({ description: 'When PostgreSQL was asked' }), cities: Type.Array(City) },
   { description: 'The largest first' },

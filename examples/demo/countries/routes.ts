@@ -2,7 +2,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import Type from 'typebox'
 
 import { ALL_CITIES, countryTag } from '../cities/tags.ts'
-import { CountryNotFound, Invalid, NotFound } from '../problems.ts'
+import { CountryNotFound, Invalid, NoRedis, NotFound } from '../problems.ts'
 import { countryStatistics, findCountry, listCountries, regionStatistics } from './queries.ts'
 import {
   Countries,
@@ -22,7 +22,17 @@ const tags = ['countries']
 // Nothing in the demo writes countries: no write invalidates this tag, an operator may.
 const COUNTRIES = 'countries'
 
+declare module 'fastify-response-cache' {
+  interface CacheEvents {
+    'country.changed': { code: string }
+  }
+}
+
+const factsTag = (code: string): string => `facts:${code}`
+
 export const countryRoutes: FastifyPluginAsyncTypebox = async (app) => {
+  app.cache.on('country.changed', ({ code }) => [factsTag(code), countryTag(code)])
+
   app.get(
     '/countries',
     {
@@ -46,7 +56,9 @@ export const countryRoutes: FastifyPluginAsyncTypebox = async (app) => {
         params: CountryCode,
         response: { 200: Country, 400: Invalid, 404: NotFound },
       },
-      config: { cache: { ttl: '1h', tags: [COUNTRIES] } },
+      config: {
+        cache: { ttl: '1h', tags: (request) => [COUNTRIES, factsTag(request.params.code)] },
+      },
     },
     async (request) => {
       const country = await findCountry(app.pg, request.params.code)
@@ -105,6 +117,25 @@ export const countryRoutes: FastifyPluginAsyncTypebox = async (app) => {
       const name = new Intl.DisplayNames([language], { type: 'region' }).of(code) ?? country.name
       reply.headers({ vary: 'accept-language', 'content-language': language })
       return { code, language, name }
+    },
+  )
+
+  app.post(
+    '/countries/:code/changed',
+    {
+      schema: {
+        tags,
+        summary: 'Say that a country has changed',
+        description:
+          'An event: who emits it does not know what is cached. What listens maps it to tags, and ' +
+          'those are invalid in all processes before the answer comes.',
+        params: CountryCode,
+        response: { 204: Type.Null({ description: 'Forgotten' }), 400: Invalid, 503: NoRedis },
+      },
+    },
+    async (request, reply) => {
+      await app.cache.emit('country.changed', { code: request.params.code })
+      return reply.code(204).send(null)
     },
   )
 
