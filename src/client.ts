@@ -1,3 +1,4 @@
+import { type BufferOptions, Buffers } from './buffers.ts'
 import { type InspectTarget, inspectResponses } from './client-inspect.ts'
 import {
   type InvalidateOptions,
@@ -21,6 +22,7 @@ import { RedisLocks } from './store/redis-locks.ts'
 import { tagsOfUrl } from './url-tags.ts'
 import { ValueFailures } from './value-failures.ts'
 import { type NamespaceOptions, ValueSpace } from './value-space.ts'
+import type { WriteBuffer } from './write-behind.ts'
 
 /**
  * Values under keys of their own: two namespaces, and `app.cache` itself, never share one. Tags are
@@ -66,6 +68,7 @@ export class CacheClient extends CacheValues {
   readonly #cache: ResponseCache
   readonly #guard: RedisGuard | undefined
   readonly #locks: Locks
+  readonly #buffers: Buffers
   readonly #events = new Events()
 
   constructor(
@@ -85,6 +88,9 @@ export class CacheClient extends CacheValues {
     this.redis = guard?.client ?? null
     this.#cache = cache
     this.#guard = guard
+    this.#buffers = new Buffers(guard, cache.namespace, (error) =>
+      cache.trouble.report('buffer.flush', error),
+    )
     this.#locks = new Locks(guard && new RedisLocks(guard, cache.namespace))
   }
 
@@ -210,9 +216,18 @@ export class CacheClient extends CacheValues {
     return this.#locks.withLock(name, fn, options)
   }
 
+  /**
+   * Write-behind: counters and last values that are kept in Redis, and flushed to a slower store by
+   * one process at a time, in batches that come again under the same id until they are done. Each
+   * process opens it once, with the same options.
+   */
+  buffer(name: string, options: BufferOptions): WriteBuffer {
+    return this.#buffers.open(name, options)
+  }
+
   /** Lets go of everything. Called when the instance closes. */
   async close(): Promise<void> {
-    await this.#locks.close()
+    await Promise.all([this.#locks.close(), this.#buffers.close()])
     await this.#cache.close()
   }
 }

@@ -61,13 +61,21 @@ export const RedisUnavailableError: Constructor = createError(
  * An event is mapped to tags by nothing here, or a mapping failed; `cause` says why. What the other
  * mappings named is invalid.
  */
-const EventFailure: Constructor = createError('FST_RESPONSE_CACHE_EVENT_FAILED', '%s', 500)
+export const EventError: Constructor = createError('FST_RESPONSE_CACHE_EVENT_FAILED', '%s', 500)
 
-export class EventError extends EventFailure {
-  constructor(message: string, options?: { cause: unknown }) {
-    super(message, options)
-  }
-}
+/** The buffer has no room for another field; nothing of this write is kept. */
+export const BufferFullError: Constructor = createError(
+  'FST_RESPONSE_CACHE_BUFFER_FULL',
+  "The buffer '%s' is full: %s fields wait in this process and could not be sent. Nothing was written.",
+  503,
+)
+
+/** A write to a buffer was not confirmed. It is kept in this process and sent again: do not repeat it. */
+export const BufferUnconfirmedError: Constructor = createError(
+  'FST_RESPONSE_CACHE_BUFFER_UNCONFIRMED',
+  "The buffer '%s': %s. What was written is kept in this process and sent again.",
+  503,
+)
 
 /** Somebody else has the lock, and had it for as long as the caller would wait. Nothing was run. */
 export const LockNotAcquiredError: Constructor = createError(

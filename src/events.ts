@@ -11,7 +11,6 @@ import { EventError, InvalidArgumentError } from './errors.ts'
  * }
  * ```
  */
-// oxlint-disable-next-line typescript/no-empty-interface, typescript/no-empty-object-type
 export interface CacheEvents {}
 
 type Tags = readonly string[] | Promise<readonly string[]>
@@ -75,7 +74,7 @@ export class Events {
 }
 
 /** What became of an event, when anything went wrong. */
-export function failedEvent(event: string, errors: readonly Error[]): EventError {
+export function failedEvent(event: string, errors: readonly Error[]): Error {
   const [first] = errors
   const cause = errors.length === 1 ? first : new AggregateError(errors)
   const what = errors.map(({ message }) => message).join('; ')

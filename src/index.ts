@@ -39,12 +39,16 @@ export const responseCache: FastifyPluginAsync<ResponseCacheOptions> = fp(plugin
 
 export default responseCache
 
+export type { BufferBatch, FlushContext } from './buffer-flusher.ts'
+export type { BufferOptions } from './buffers.ts'
 export type { CacheClient, CacheNamespace } from './client.ts'
 export type { InvalidateOptions } from './client-invalidate.ts'
 export type { InspectTarget } from './client-inspect.ts'
 export type { KeysOptions } from './client-values.ts'
 export type { Duration } from './durations.ts'
 export {
+  BufferFullError,
+  BufferUnconfirmedError,
   ClosedError,
   EventError,
   InvalidArgumentError,
@@ -74,4 +78,5 @@ export type { RouteStats } from './telemetry.ts'
 export type { Serializer } from './value-codec.ts'
 export type { GetOrSetOptions, MadeOptions, ValueOptions } from './value-options.ts'
 export type { NamespaceOptions } from './value-space.ts'
+export type { WriteBuffer } from './write-behind.ts'
 export type { WrapOptions, WrappedFunction } from './wrapped-function.ts'

@@ -111,11 +111,7 @@ export class Locks {
       if (this.#closed) throw new ClosedError('withLock')
       return fn({ signal: renewal.signal, fencing })
     })
-    const released = run.finally(async () => {
-      this.#held.delete(renewal)
-      renewal.stop()
-      await this.#redis?.release(plan.name, token)
-    })
+    const released = this.#releaseAfter(run, { name: plan.name, token, renewal })
     this.#runs.add(released)
     try {
       return await released
@@ -128,6 +124,19 @@ export class Locks {
     const value = await fn()
     if (renewal.isLost) throw new LockLostError(name, value)
     return value
+  }
+
+  async #releaseAfter<T>(
+    run: Promise<T>,
+    { name, token, renewal }: { name: string; token: string; renewal: Renewal },
+  ): Promise<T> {
+    try {
+      return await run
+    } finally {
+      this.#held.delete(renewal)
+      renewal.stop()
+      await this.#redis?.release(name, token)
+    }
   }
 
   async #acquire({ name, ttlMs, endsAt }: LockPlan, token: string): Promise<Held> {
