@@ -2,7 +2,7 @@ import { type Logger, stdSerializers } from 'pino'
 
 import type { CacheStatus, ForwardReason } from './http/cache-status.ts'
 import type { NotStoredReason } from './http/storability.ts'
-import type { LogChange } from './invalidation/redis-follower.ts'
+import type { LogChange } from './invalidation/log.ts'
 import type { BreakerChange } from './store/redis-guard.ts'
 
 /** What happened on one route; every request counts exactly once among hits, collapsed and forwards. */

@@ -80,3 +80,6 @@ export interface InvalidationLog {
   start(): Promise<void>
   close(): Promise<void>
 }
+
+/** What became of a process's knowledge of the log. */
+export type LogChange = 'log-lost' | 'log-followed' | 'epoch-changed'

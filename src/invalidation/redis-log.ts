@@ -1,10 +1,18 @@
 import { InvalidationPendingError, ClosedError } from '../errors.ts'
 import { FAILED, type RedisClient, type RedisGuard } from '../store/redis-guard.ts'
 import type { LogPosition } from '../stored-response.ts'
-import type { Fenced, Invalidation, InvalidationLog, LogState, Receipt, Verdict } from './log.ts'
+import type {
+  Fenced,
+  Invalidation,
+  InvalidationLog,
+  LogState,
+  Receipt,
+  Verdict,
+  LogChange,
+} from './log.ts'
 import { type Appended, RedisAppender } from './redis-appender.ts'
 import { RedisDelivery } from './redis-delivery.ts'
-import { type LogChange, RedisFollower } from './redis-follower.ts'
+import { RedisFollower } from './redis-follower.ts'
 import { type Durability, Replicas } from './redis-replicas.ts'
 import { ControlCalls, controlKeys } from './redis-scripts.ts'
 

@@ -32,6 +32,17 @@ export interface SoakOptions {
 
 type Consistency = 'eventual' | 'strict'
 
+/** Of each process, in MiB. */
+interface Sample {
+  /** Seconds since the start. */
+  at: number
+  rss: number[]
+  /** What is left after a garbage collection. */
+  live: number[]
+  /** Whether the tier in memory is full by then. */
+  isFull: boolean
+}
+
 interface Worker {
   process: TestProcess
   port: number
@@ -43,8 +54,7 @@ export class Soak {
     eventual: new History(),
     strict: new History(),
   }
-  /** RSS of each process in MiB, by the seconds since the start; and whether memory is full by then. */
-  readonly samples: { at: number; rss: number[]; isFull: boolean }[] = []
+  readonly samples: Sample[] = []
   readonly failed: string[] = []
   readonly faults: Record<string, number> = {}
   requests = 0
@@ -130,14 +140,14 @@ export class Soak {
   }
 
   /** Of each process after the first third, once memory is full: by the line nearest to the samples. */
-  growth(): { mean: number; perMinute: number; share: number }[] {
+  growth(of: 'rss' | 'live'): { mean: number; perMinute: number; share: number }[] {
     const later = this.samples
       .slice(Math.floor(this.samples.length / 3))
       .filter(({ isFull }) => isFull)
     const minutes = ((later.at(-1)?.at ?? 0) - (later[0]?.at ?? 0)) / 60
     return this.#workers.map((_, process) => {
-      const mean = later.reduce((sum, { rss }) => sum + rss[process]!, 0) / later.length
-      const perMinute = slope(later.map(({ at, rss }) => [at / 60, rss[process]!]))
+      const mean = later.reduce((sum, each) => sum + each[of][process]!, 0) / later.length
+      const perMinute = slope(later.map((each) => [each.at / 60, each[of][process]!]))
       return { mean, perMinute, share: (perMinute * minutes) / mean }
     })
   }
@@ -150,11 +160,13 @@ export class Soak {
   }
 
   async #sample(): Promise<void> {
-    const states = await this.states().catch(() => undefined)
+    const asked = this.#workers.map(({ process }) => process.ask<WorkerState>('measured'))
+    const states = await Promise.all(asked).catch(() => undefined)
     if (states === undefined) return
     this.samples.push({
       at: this.seconds,
       rss: states.map(({ rss }) => rss / MIB),
+      live: states.map(({ live }) => live / MIB),
       isFull: states.every(({ bytes }) => bytes > 0.9 * this.options.memoryBytes),
     })
     this.options.onSample?.(this)
