@@ -4,6 +4,7 @@ import responseCache from 'fastify-response-cache'
 import type { PoolConfig } from 'pg'
 
 import { cityReads } from './cities/read-routes.ts'
+import { cityViews } from './cities/view-routes.ts'
 import { cityWrites } from './cities/write-routes.ts'
 import { countryRoutes } from './countries/routes.ts'
 import { valueRoutes } from './cache/routes.ts'
@@ -44,6 +45,7 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   await registerDocs(app)
   await app.register(cityReads)
   await app.register(cityWrites)
+  await app.register(cityViews)
   await app.register(countryRoutes)
   await app.register(favouriteRoutes)
   await app.register(valueRoutes)

@@ -42,7 +42,8 @@ export const CREATE_TABLES = `
   );
 
   CREATE TABLE cities_demo.flushed (
-    batch  text PRIMARY KEY
+    batch  text PRIMARY KEY,
+    at     timestamptz NOT NULL DEFAULT now()
   );
 
   -- One sequence for all: a profile that is made again after its removal is newer than the removal.

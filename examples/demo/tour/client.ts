@@ -1,5 +1,7 @@
 import type { Answer, Chapter } from './guide.ts'
 
+const PARIS = 2988507
+
 const cookieOf = ({ headers }: Answer): Record<string, string> => {
   return { cookie: (headers.get('set-cookie') ?? '').split(';')[0] ?? '' }
 }
@@ -28,6 +30,24 @@ export const client: Chapter[] = [
         gone.status === 404,
         'All three are gone with one record, and nothing was searched.',
       )
+    },
+  },
+  {
+    title: 'View counters, written behind',
+    about:
+      'Counted in Redis where there is one, added to PostgreSQL each second, in one statement.',
+    async walk(guide) {
+      const path = `/cities/${PARIS}/views`
+      const { body: before } = await guide.get(path)
+      await guide.send('POST', path)
+      await Promise.all(
+        Array.from({ length: 19 }, () => guide.send('POST', path, { quietly: true })),
+      )
+      const isThere = await guide.until(async () => {
+        const { body } = await guide.send('GET', path, { quietly: true })
+        return body.views >= before.views + 20
+      })
+      guide.shows(isThere, 'Twenty views were one write, and all of them are there.')
     },
   },
   {

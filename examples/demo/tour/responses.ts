@@ -32,6 +32,8 @@ export const responses: Chapter[] = [
         'The search contains the city: it was made anew, before anybody could get the old one.',
       )
       guide.shows(isHit((await guide.get(other)).cache), 'This one does not, and is still a hit.')
+      const was = { population: before.population }
+      await guide.send('PATCH', `/cities/${PARIS}`, { body: was, quietly: true })
     },
   },
   {
@@ -83,6 +85,7 @@ export const responses: Chapter[] = [
       const written = await guide.get('/favourites', ada)
       guide.shows(written.body.length === 1, 'Her write made hers invalid.')
       guide.shows(isHit((await guide.get('/favourites', bob)).cache), 'His is still a hit.')
+      await guide.send('DELETE', `/favourites/${PARIS}`, { headers: ada ?? {}, quietly: true })
     },
   },
   {
