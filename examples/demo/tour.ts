@@ -29,12 +29,10 @@ async function tour(): Promise<void> {
   process.exitCode = guide.complaints.length === 0 ? 0 : 1
 }
 
-async function visit(
-  { title, about, needsRedis, walk }: Chapter,
-  hasRedis: boolean,
-): Promise<void> {
+async function visit(chapter: Chapter, hasRedis: boolean): Promise<void> {
+  const { title, about, needsRedis } = chapter
   guide.chapter(title, about)
-  if (needsRedis === undefined || hasRedis) return walk(guide)
+  if (needsRedis === undefined || hasRedis) return chapter.walk(guide)
   const { method, path, body } = needsRedis
   const { status, body: problem } = await guide.send(
     method,
@@ -58,5 +56,5 @@ async function end(hasRedis: boolean): Promise<void> {
 }
 
 function isColourful(): boolean {
-  return screen.isTTY === true && process.env.NO_COLOR === undefined
+  return screen.isTTY && process.env.NO_COLOR === undefined
 }

@@ -75,7 +75,7 @@ export const client: Chapter[] = [
         guide.send('POST', path, { body: { seconds: 0.8 } }),
         guide.send('POST', path, { body: { seconds: 0.8 } }),
       ])
-      const statuses = [first.status, second.status].sort().join(' and ')
+      const statuses = [first.status, second.status].toSorted((a, b) => a - b).join(' and ')
       guide.shows(statuses === '200 and 409', 'At the same time: one works, the other one is told.')
       const third = await guide.send('POST', path, { body: { seconds: 0 } })
       const before = first.status === 200 ? first : second
