@@ -81,9 +81,9 @@ export class CacheClient extends CacheValues {
         cache,
         counters: new ValueCounters(),
         failures: new ValueFailures(),
-        listing: guard && new RedisListing(guard, cache.namespace),
+        listing: guard && new RedisListing(guard, cache.namespace, cache.tiers.redis?.frames),
       },
-      ValueSpace.root(defaultTtl),
+      ValueSpace.root(defaultTtl, cache.namespace),
     )
     this.redis = guard?.client ?? null
     this.#cache = cache

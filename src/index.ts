@@ -46,6 +46,9 @@ export type { InvalidateOptions } from './client-invalidate.ts'
 export type { InspectTarget } from './client-inspect.ts'
 export type { KeysOptions } from './client-values.ts'
 export type { Duration } from './durations.ts'
+export type { CompressionOptions } from './compression.ts'
+export type { EncryptionOptions } from './encryption-keys.ts'
+export type { EncryptionKey } from './sealing.ts'
 export {
   BufferFullError,
   BufferUnconfirmedError,

@@ -6,6 +6,7 @@ import type { Receipt } from './invalidation/log.ts'
 import type { ResponseCache } from './response-cache.ts'
 import type { ValueCounters, ValueStats } from './stats.ts'
 import { Cached } from './store/cached.ts'
+import type { EntryFrames } from './store/entry-frames.ts'
 import { type LogPosition, type StoredEntry, bodyBytes, plainLifetimes } from './stored-response.ts'
 import { UNREADABLE } from './value-codec.ts'
 import type { ValueFailures } from './value-failures.ts'
@@ -36,6 +37,8 @@ export class ValueCache {
     this.space = space
     this.stats = counters.of(space.id)
     this.#failures = failures
+    const frames = cache.tiers.redis?.frames
+    if (frames !== undefined) useFormat(space, frames)
   }
 
   async get<T>(key: string): Promise<T | undefined> {
@@ -203,7 +206,7 @@ export class ValueCache {
 
   /** From here on nothing computed before is used for these keys. Rejects as the log does. */
   invalidate(keys: readonly string[]): Promise<Receipt> {
-    const tags = keys.map((key) => this.space.tagOf(key))
+    const tags = keys.flatMap((key) => this.space.tagsOf(key))
     return this.cache.invalidate({ tags, mode: 'expire' })
   }
 
@@ -247,7 +250,7 @@ export class ValueCache {
   }
 
   #tagsOf(key: string, encoded: readonly string[]): string[] {
-    return [this.space.tagOf(key), ...this.space.tags, ...encoded]
+    return [...this.space.tagsOf(key), ...this.space.tags, ...encoded]
   }
 
   #entry(
@@ -259,6 +262,19 @@ export class ValueCache {
     const now = this.cache.tiers.now()
     const lifetimes = plainLifetimes(now, now + ttl * 1000)
     return { ...NOWHERE, epoch, seq, tags, ...lifetimes, body, ...this.space.nameIn(key) }
+  }
+}
+
+/** From here on what the space stores is written as it says. */
+function useFormat({ id, sealing, packing }: ValueSpace, frames: EntryFrames): void {
+  if (packing !== undefined) frames.setOwn(id, { packing })
+  if (sealing === undefined) return
+  const known = frames.ownOf(id)?.sealing
+  if (known !== undefined && !known.equals(sealing)) {
+    throw new InvalidArgumentError(`namespace '${id}' was opened with other keys before`)
+  }
+  if (known === undefined && !frames.setOwn(id, { sealing })) {
+    throw new InvalidArgumentError('there are too many namespaces with keys of their own')
   }
 }
 

@@ -24,16 +24,17 @@ const Ended = Type.Null({ description: 'Logged out' })
 /** @param secret Signs the cookies; the same in all processes, and kept when they start anew. */
 export function sessionRoutes(secret: string | undefined): FastifyPluginAsyncTypebox {
   return async (app) => {
+    const own = secret ?? randomBytes(32).toString('hex')
     await app.register(cookie)
     await app.register(session, {
-      secret: secret ?? randomBytes(32).toString('hex'),
+      secret: own,
       cookieName: 'demo-session',
       // `secure: true` wherever the demo is not on http://localhost.
       cookie: { secure: false, httpOnly: true, sameSite: 'lax', maxAge: LIFETIME_S * 1000 },
       saveUninitialized: false,
       // A session that is written by reads could come back after a logout everywhere.
       rolling: false,
-      store: cachedSessions(app.cache),
+      store: cachedSessions(app.cache, own),
     })
 
     app.post(
@@ -42,7 +43,8 @@ export function sessionRoutes(secret: string | undefined): FastifyPluginAsyncTyp
         schema: {
           tags,
           summary: 'Log in',
-          description: 'The demo asks for no password. The session is a value of the cache client.',
+          description:
+            'The demo asks for no password. The session is a value of the cache client, encrypted in Redis.',
           body: Login,
           response: { 201: Current, 400: Invalid, 503: NoRedis },
         },
