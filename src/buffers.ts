@@ -82,13 +82,16 @@ export class Buffers {
   }
 }
 
-function checkLimit(where: string, name: keyof typeof LIMITS, value: unknown): number | undefined {
+function checkLimit(
+  where: string,
+  name: keyof typeof LIMITS,
+  value: number | undefined,
+): number | undefined {
   const [least, most] = LIMITS[name]
   if (value === undefined) return undefined
-  const isWithin =
-    Number.isInteger(value) && (value as number) >= least && (value as number) <= most
-  if (isWithin) return value as number
+  const isWithin = Number.isInteger(value) && value >= least && value <= most
+  if (isWithin) return value
   throw new InvalidArgumentError(
-    `${name} of ${where} must be a whole number from ${least} to ${most}, got ${String(value)}`,
+    `${name} of ${where} must be a whole number from ${least} to ${most}, got ${value}`,
   )
 }

@@ -42,9 +42,14 @@ export class CacheNamespace extends CacheValues {
     await this.parts.cache.invalidate({ tags: this.values.space.tags.slice(-1), mode: 'purge' })
   }
 
-  /** Invalidates the values of this namespace whose keys match, as `app.cache.invalidatePattern` does. */
+  /**
+   * Invalidates the values of this namespace whose keys match, as `app.cache.invalidatePattern` does.
+   * With `encryption` of its own, where names are sealed, all of its values.
+   */
   async invalidatePattern(pattern: string, options?: InvalidateOptions): Promise<void> {
-    await invalidate(this.parts.cache, [checkPattern(pattern, this.values.space.id)], options)
+    const { id, sealing, tags } = this.values.space
+    const tag = checkPattern(pattern, id)
+    await invalidate(this.parts.cache, sealing === undefined ? [tag] : tags.slice(-1), options)
   }
 
   /** What each tier holds under a key. */

@@ -1,3 +1,4 @@
+import type { EntryFrames } from './store/entry-frames.ts'
 import { type CompressionOptions, readCompression } from './compression.ts'
 import { type EncryptionOptions, readKeys } from './encryption-keys.ts'
 import { DURATION_HELP, type Duration, seconds } from './durations.ts'
@@ -189,4 +190,17 @@ function checkSerializer(where: string, serializer: unknown): Serializer {
   const { encode, decode } = Object(serializer) as Record<string, unknown>
   if (typeof encode === 'function' && typeof decode === 'function') return serializer as Serializer
   throw new InvalidArgumentError(`${where}: serializer must be an object with encode and decode`)
+}
+
+/** From here on what the space stores is written as it says. */
+export function useFormat({ id, sealing, packing }: ValueSpace, frames: EntryFrames): void {
+  if (packing !== undefined) frames.setOwn(id, { packing })
+  if (sealing === undefined) return
+  const known = frames.ownOf(id)?.sealing
+  if (known !== undefined && !known.equals(sealing)) {
+    throw new InvalidArgumentError(`namespace '${id}' was opened with other keys before`)
+  }
+  if (known === undefined && !frames.setOwn(id, { sealing })) {
+    throw new InvalidArgumentError('there are too many namespaces with keys of their own')
+  }
 }

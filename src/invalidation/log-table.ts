@@ -1,6 +1,8 @@
 import { LogPatterns } from './log-patterns.ts'
 import type { Fenced, Invalidation, InvalidationMode, Verdict } from './log.ts'
 
+const MODES = ['purge', 'expire', 'soft'] as const satisfies InvalidationMode[]
+
 /**
  * The compacted log: for each tag the seqs of its last invalidations, and a floor for everything
  * older. An entry is valid when nothing it depends on was invalidated after its own position.
@@ -60,6 +62,18 @@ export class LogTable {
     if (seq <= this.floor) return
     this.floor = certain(seq)
     this.version++
+  }
+
+  /** Takes over what another table of the same log knows of the time after a position. */
+  continue(other: LogTable, seq: number): void {
+    for (const [tag, last] of other.#lastSeq) {
+      if (last <= seq) continue
+      for (const mode of MODES) {
+        const known = other.lastSeq(tag, mode)
+        if (known !== undefined && known > seq) this.merge(tag, known, mode)
+      }
+    }
+    if (other.floor > seq) this.raiseFloor(other.floor)
   }
 
   /** Whether nothing that the entry depends on was invalidated after its position. */

@@ -69,13 +69,24 @@ export function globOf(tag: string): { about: Named['about']; glob: string } | u
   return undefined
 }
 
+/** In front of a tag that only patterns see. */
+const NAME_ONLY = '?'
+
+/** Of a tag that names a key: another one, which patterns match and no tag is equal to. */
+export function nameOnly(tag: string): string {
+  return NAME_ONLY + tag
+}
+
 /** What patterns are compared with, of an entry that carries these tags. */
 export function namedBy(tags: readonly string[]): Named[] {
   const names: Named[] = []
-  for (const tag of tags) {
+  for (const each of tags) {
+    const tag = each.startsWith(NAME_ONLY) ? each.slice(1) : each
     const kind = tag.slice(0, 2)
     const isInner = kind === KINDS.inner
     if (!isInner && kind !== KINDS.path && kind !== KINDS.key) continue
+    // Sealed: it says nothing, and patterns of its namespace are tags of all that is in it.
+    if (tag[2] === '~') continue
     const isWhole = tag[2] === '='
     const text = isWhole ? tag.slice(3) : tag.slice(3, -DIGEST_LENGTH)
     names.push({ about: isInner ? 'inner' : 'outer', text, isWhole })

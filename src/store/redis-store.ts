@@ -49,6 +49,13 @@ interface Known {
   notes: EntryNotes
 }
 
+interface Write {
+  readonly key: string
+  readonly entry: StoredEntry
+  readonly ttlMs: number
+  readonly isNew: boolean
+}
+
 /** Keys of which the last head is remembered, and how long such a head may be. */
 const MAX_KNOWN = 512
 const MAX_KNOWN_HEAD = 4096
@@ -63,6 +70,8 @@ export class RedisStore {
   readonly #onDamaged: () => void
   /** A hot entry is read again and again: its head is parsed and rendered once. */
   readonly #known = new Map<string, Known>()
+  /** What is being packed: whoever asks gets it, as other commands would find what was sent. */
+  readonly #underWay = new Map<string, { entry: StoredEntry; sent: Promise<unknown> }>()
   #maxFrameBytes = MAX_HEAD_BYTES
   /** Of frames that the client keeps, as Redis has not answered. */
   #writingBytes = 0
@@ -90,6 +99,8 @@ export class RedisStore {
 
   /** The same for a callback, which is called in the asynchronous context of nobody. */
   read(key: string, done: (cached: Cached | undefined) => void, soft?: SoftDeadline): void {
+    const underWay = this.#underWay.get(key)
+    if (underWay !== undefined) return done(new Cached(underWay.entry, 'redis'))
     const name = this.frames.nameOf(key)
     this.#guard.ask('get', {
       run: (client) => this.#fetch(client, name),
@@ -114,13 +125,28 @@ export class RedisStore {
    * expected, a plain SET NX does; only what is in its place needs to be compared.
    */
   async set(key: string, entry: StoredEntry, ttlMs: number, isNew = false): Promise<boolean> {
-    const name = this.frames.nameOf(key)
+    const send = (packed?: Buffer): Promise<boolean> =>
+      this.#send({ key, entry, ttlMs, isNew }, packed)
     const packing = this.frames.pack(key, entry)
-    const frame = this.frames.encode(key, name, entry, packing && (await packing))
+    if (packing === undefined) return send()
+    let answer: Promise<boolean> | undefined
+    const sent = packing.then((packed) => {
+      answer = send(packed)
+    })
+    const underWay = { entry, sent }
+    this.#underWay.set(key, underWay)
+    await sent
+    if (this.#underWay.get(key) === underWay) this.#underWay.delete(key)
+    return answer!
+  }
+
+  async #send({ key, entry, ttlMs, isNew }: Write, packed?: Buffer): Promise<boolean> {
+    const name = this.frames.nameOf(key)
+    const frame = this.frames.encode(key, name, entry, packed)
     const bytes = Buffer.byteLength(frame)
     // Nobody would read it, nor unpack it.
     if (bytes > this.#maxFrameBytes) return false
-    if (packing && bodyBytes(entry.body) > this.#maxFrameBytes) return false
+    if (packed && bodyBytes(entry.body) > this.#maxFrameBytes) return false
     const ttl = Math.max(1, Math.ceil(ttlMs))
     if (isNew) {
       const answer = await this.#write(bytes, (client) => client.set(name, frame, 'PX', ttl, 'NX'))
@@ -163,6 +189,7 @@ export class RedisStore {
     change: (entry: StoredEntry) => StoredEntry | undefined,
   ): Promise<StoredEntry | undefined> {
     const name = this.frames.nameOf(key)
+    await this.#underWay.get(key)?.sent
     for (let attempt = 0; attempt < MAX_REPLACE_ATTEMPTS; attempt++) {
       const bytes = await this.#guard.attempt('get', (client) => this.#fetch(client, name))
       if (bytes === FAILED) return undefined
@@ -185,6 +212,8 @@ export class RedisStore {
   }
 
   async delete(key: string): Promise<void> {
+    // In the order in which it was said.
+    await this.#underWay.get(key)?.sent
     await this.#guard.attempt('delete', (client) => client.unlink(this.frames.nameOf(key)))
   }
 

@@ -39,6 +39,19 @@ function patternsContract(open: Open): void {
     assert.deepEqual(await found(), [false, false, true, true])
   })
 
+  it('of a namespace with keys of its own mean all that is in it, and no other', async (t) => {
+    const { cache } = await open(t)
+    const keys = [{ id: 'a', secret: 'kSp0cD4eF7gH1iJ9kL2mN8oP3qR6sT5uVwXyZ' }]
+    const sealed = cache.namespace('sealed', { encryption: { keys } })
+    const users = cache.namespace('users')
+    for (const client of [sealed, users]) await client.setMany([['a', 1] as const, ['b', 1]])
+    await users.invalidatePattern('a')
+    assert.deepEqual([...(await sealed.getMany(['a', 'b'])).keys()], ['a', 'b'])
+    await sealed.invalidatePattern('a')
+    assert.deepEqual([...(await sealed.getMany(['a', 'b'])).keys()], [])
+    assert.deepEqual([...(await users.getMany(['a', 'b'])).keys()], ['b'])
+  })
+
   it('keep a computation that began before from being stored', async (t) => {
     const { cache } = await open(t)
     let runs = 0
@@ -49,6 +62,27 @@ function patternsContract(open: Open): void {
     assert.equal(await cache.getOrSet('user:1', make), 1)
     assert.equal(await cache.getOrSet('user:1', make), 2)
     assert.equal(await cache.getOrSet('user:1', make), 2)
+  })
+
+  it('and clear() of a namespace also keep what was written through meanwhile from being stored', async (t) => {
+    const { cache } = await open(t)
+    const users = cache.namespace('users')
+    const meanwhile: [string, () => Promise<void>, boolean][] = [
+      ['a1', () => users.invalidatePattern('a*'), false],
+      ['a2', () => users.clear(), false],
+      ['a3', () => users.invalidatePattern('b*'), true],
+      ['a4', () => cache.invalidatePattern('*'), true],
+    ]
+    for (const [key, invalidate, isKept] of meanwhile) {
+      assert.equal(
+        await users.writeThrough(key, async () => {
+          await invalidate()
+          return 'written'
+        }),
+        'written',
+      )
+      assert.equal(await users.has(key), isKept, key)
+    }
   })
 
   it('refuse what is no pattern', async (t) => {
@@ -84,6 +118,17 @@ function countRuns(app: FastifyInstance): Map<string, number> {
 
 describe('patterns in memory', () => {
   patternsContract((t) => openApp(t))
+})
+
+describe('patterns with Redis and encryption', () => {
+  let server: RedisServer
+  let namespaces = 0
+  before(async () => (server = await startRedis()))
+  after(() => server.stop())
+  const keys = [{ id: 'k', secret: 'Zt9yQ4rW7eU1iO8pA2sD5fG6hJ3kL0xCvBnM' }]
+  patternsContract((t) =>
+    openApp(t, { redis: server.url, namespace: `sealed${++namespaces}`, encryption: { keys } }),
+  )
 })
 
 describe('patterns with Redis', () => {

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test'
 
 import { killCounting, killHolders } from './kill.ts'
 
-const ROUNDS = 12
+const ROUNDS = 8
 
 describe('processes that are killed at random points', { concurrency: 2 }, () => {
   it('lose nothing that a write-behind buffer has acknowledged, and repeat a batch under its id only', async (t) => {

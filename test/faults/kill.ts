@@ -77,7 +77,7 @@ class Workers {
     const dead = new Promise<void>((resolve) => (died = resolve))
     this.#doomed = { name, step, after: Math.floor(Math.random() * 10), died }
     // A step that does not come, because another process does all the work, is no reason to wait.
-    await Promise.race([dead, pause(step === 'any time' ? 100 * Math.random() : 1500)])
+    await Promise.race([dead, pause(step === 'any time' ? 100 * Math.random() : 800)])
     if (this.#doomed !== undefined) await this.#kill('any time')
     this.report.rounds++
     await this.start(name)
@@ -118,6 +118,7 @@ export async function killCounting(rounds: number): Promise<KillReport> {
   const batches = new Map<string, string>()
   const sums = new Map<string, number>()
   const last = new Map<string, unknown>()
+  let unsure = 0
   const workers = new Workers({
     server,
     job: 'count',
@@ -127,6 +128,7 @@ export async function killCounting(rounds: number): Promise<KillReport> {
         counted.set(name, n)
         acknowledged.set(name, acknowledged.get(name)! + 1)
       },
+      unsure: () => unsure++,
       flush: (flushed: Flushed) => {
         const content = JSON.stringify([flushed.increments.sort(), flushed.values.sort()])
         const known = batches.get(flushed.id)
@@ -150,7 +152,7 @@ export async function killCounting(rounds: number): Promise<KillReport> {
     for (const name of NAMES) {
       const [atLeast, sum] = [acknowledged.get(name)!, sums.get(name) ?? 0]
       // One write of each process that was killed may have arrived without its knowing.
-      const atMost = atLeast + rounds
+      const atMost = atLeast + rounds + unsure
       assert.ok(sum >= atLeast && sum <= atMost, `${name}: ${atLeast} <= ${sum} <= ${atMost}`)
       assert.ok((last.get(name) as number) >= counted.get(name)!, `${name}: the last value`)
       workers.report.done += sum
@@ -206,8 +208,7 @@ export async function killHolders(rounds: number): Promise<KillReport> {
       await eventually('the lock of the dead is free', () => workers.report.done > done)
     }
     await workers.finish()
-    const lost = workers.failures.filter((failure) => !failure.includes('was lost while'))
-    assert.deepEqual(lost, [])
+    assert.deepEqual(workers.failures, [])
     assert.equal(resource.value, workers.report.done)
     return workers.report
   } finally {

@@ -129,6 +129,25 @@ describe('RedisStore with packed bodies', () => {
     assert.equal(await store.get('r:a'), undefined)
   })
 
+  it('gives what is being packed to those who ask meanwhile, and changes it when it is sent', async () => {
+    const store = await open('meanwhile', ALL)
+    const entry = makeEntry({ body: TEXT, status: 0 })
+    const setting = store.set('d:a', entry, 60_000)
+    assert.equal(await raw.exists('meanwhile#d:a'), 0)
+    assert.deepEqual((await store.get('d:a'))?.entry, entry)
+    const later = makeEntry({ body: `${TEXT}!`, seq: 2, status: 0 })
+    const settingLater = store.set('d:a', later, 60_000)
+    assert.deepEqual((await store.get('d:a'))?.entry, later)
+    const touched = await store.replace('d:a', Date.now, (each) => ({ ...each, seq: 3 }))
+    assert.equal(touched?.body, later.body)
+    assert.deepEqual(await Promise.all([setting, settingLater]), [true, true])
+    assert.deepEqual((await store.get('d:a'))?.entry, { ...later, seq: 3 })
+    const again = store.set('d:a', makeEntry({ body: TEXT, seq: 4 }), 60_000)
+    await store.delete('d:a')
+    await again
+    assert.equal(await raw.exists('meanwhile#d:a'), 0)
+  })
+
   it('does not store what nobody would unpack', async () => {
     const store = await open('large', ALL)
     assert.equal(await store.set('r:a', makeEntry({ body: 'x'.repeat(2 ** 21) }), 60_000), false)
