@@ -53,6 +53,7 @@ export {
   UnusableValidationError,
   WriteUnconfirmedError,
 } from './errors.ts'
+export type { Histogram } from './histogram.ts'
 export type { CacheStatus, ForwardReason } from './http/cache-status.ts'
 export type { Conditions } from './http/revalidation.ts'
 export type { NotStoredReason } from './http/storability.ts'
@@ -64,7 +65,7 @@ export type { CacheRequest, RouteCacheOptions, VaryOptions } from './options-rou
 export { isRefresh } from './refresh-request.ts'
 export type { InspectOptions, Inspection } from './inspection.ts'
 export type { RouteState, Stats, ValueStats } from './stats.ts'
-export type { RouteStats } from './telemetry.ts'
+export type { LatencyPath, RouteStats } from './telemetry.ts'
 export type { Serializer } from './value-codec.ts'
 export type { GetOrSetOptions, MadeOptions, ValueOptions } from './value-options.ts'
 export type { NamespaceOptions } from './value-space.ts'
