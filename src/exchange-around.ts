@@ -1,8 +1,9 @@
-import type { FastifyReply } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 
 import { OnlyIfCachedError } from './errors.ts'
-import { type Exchange, tellStatus } from './exchange.ts'
+import { EXCHANGE, type Exchange, tellStatus } from './exchange.ts'
 import { tellForwarded } from './exchange-store.ts'
+import { type HandlerTrace, handlerChannel, traced } from './tracing.ts'
 
 /** The route's own handler, bound to its request and reply. */
 export type Handler = () => unknown
@@ -28,4 +29,24 @@ export function forwardHead(exchange: Exchange, reply: FastifyReply, handler: Ha
   const status = exchange.conclude({ hit: false, fwd: exchange.fwd })
   tellForwarded(exchange, reply, status)
   return handler()
+}
+
+/** Runs it for those who trace handlers. One that answers through `reply` is over when that is. */
+export function traceHandler(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  handler: Handler,
+): unknown {
+  const exchange = request[EXCHANGE]
+  if (exchange === undefined) return handler()
+  const { cache, policy, bypass, fwd, refresh } = exchange
+  const trace: HandlerTrace = {
+    namespace: cache.namespace,
+    route: policy.route,
+    reason: bypass === undefined ? fwd : bypass === 'method' ? 'method' : 'bypass',
+    refresh: refresh !== undefined,
+  }
+  return traced(handlerChannel, trace, handler, (over) => {
+    if (!reply.sent) reply.raw.once('close', over)
+  })
 }

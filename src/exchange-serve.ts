@@ -30,6 +30,7 @@ import {
 } from './exchange-variants.ts'
 import type { Lookup } from './store/tiered-cache.ts'
 import { isSampled } from './telemetry.ts'
+import { lookupChannel } from './tracing.ts'
 
 /**
  * Stands in the handler's place: everything that guards the route has run. A hit answers, a miss
@@ -62,7 +63,10 @@ function find(exchange: Exchange, reply: FastifyReply, handler: Handler): unknow
   const { request } = reply
   const { tiers } = exchange.cache
   const now = tiers.now()
-  const hot = tiers.hot(exchange.key, now, exchange.policy.strict)
+  // Who traces lookups sees this one as well: it is what `peek` does, without its detours.
+  const hot = lookupChannel.hasSubscribers
+    ? undefined
+    : tiers.hot(exchange.key, now, exchange.policy.strict)
   if (hot !== undefined && exchange.demands === undefined && exchange.refresh === undefined) {
     reply.send(replayHit(exchange, reply, hot, now))
     return undefined
