@@ -1,9 +1,10 @@
-import { type Logger, stdSerializers } from 'pino'
+import type { Logger } from 'pino'
 
 import { type Histogram, addHistogram, newHistogram, observe } from './histogram.ts'
 import type { CacheStatus, ForwardReason } from './http/cache-status.ts'
 import type { NotStoredReason } from './http/storability.ts'
 import type { LogChange } from './invalidation/redis-follower.ts'
+import { loggedError, redacted } from './redaction.ts'
 import type { BreakerChange } from './store/redis-guard.ts'
 
 /** What happened on one route; every request counts exactly once among hits, collapsed and forwards. */
@@ -214,7 +215,7 @@ export class Trouble {
     try {
       this.#onError?.(error, { operation })
     } catch (thrown) {
-      this.#log.error({ err: stdSerializers.err(thrown as Error) }, 'onError threw')
+      this.#log.error({ err: loggedError(thrown as Error) }, 'onError threw')
     }
   }
 
@@ -238,7 +239,7 @@ export class Trouble {
 
   /** Something the operator should know that is no failure. */
   note(message: string): void {
-    this.#log.warn(message)
+    this.#log.warn(redacted(message))
   }
 
   #logOnce(operation: string, error: Error): void {
@@ -250,7 +251,7 @@ export class Trouble {
     }
     this.#logged.set(operation, { at: now, since: 0 })
     this.#log.warn(
-      { operation, err: stdSerializers.err(error), suppressed: last?.since ?? 0 },
+      { operation, err: loggedError(error), suppressed: last?.since ?? 0 },
       'the cache goes on without this operation',
     )
   }
