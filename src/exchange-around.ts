@@ -47,6 +47,7 @@ export function traceHandler(
     refresh: refresh !== undefined,
   }
   return traced(handlerChannel, trace, handler, (over) => {
-    if (!reply.sent) reply.raw.once('close', over)
+    if (reply.sent) queueMicrotask(over)
+    else reply.raw.once('close', over)
   })
 }

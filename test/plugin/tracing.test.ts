@@ -104,6 +104,14 @@ test('handlers without a promise answer as they do, and are over with their answ
   assert.equal((await scene.client.get('/later')).text, 'later')
   await eventually(() => events.of('handler.asyncEnd').length === 1, 'it is over')
   assert.equal((await scene.client.get('/now')).text, 'now')
+  await eventually(() => events.of('handler.asyncEnd').length === 2, 'that one, too')
+  assert.deepEqual(
+    events
+      .names()
+      .filter((name) => name.startsWith('handler.'))
+      .slice(-4),
+    [...['handler.start', 'handler.end', 'handler.asyncStart', 'handler.asyncEnd']],
+  )
   assert.equal((await scene.client.get('/throws')).status, 500)
   assert.equal((events.of('handler.error')[0]!['error'] as Error).message, 'at once')
   assert.equal((await scene.get({ cookie: 'sid=1' })).text, 'run 1')
