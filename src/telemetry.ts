@@ -3,7 +3,7 @@ import type { Logger } from 'pino'
 import { type Histogram, addHistogram, newHistogram, observe } from './histogram.ts'
 import type { CacheStatus, ForwardReason } from './http/cache-status.ts'
 import type { NotStoredReason } from './http/storability.ts'
-import type { LogChange } from './invalidation/redis-follower.ts'
+import type { LogChange } from './invalidation/log.ts'
 import { loggedError, redacted } from './redaction.ts'
 import type { BreakerChange } from './store/redis-guard.ts'
 

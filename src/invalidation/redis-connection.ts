@@ -44,6 +44,26 @@ export function ownConnection(client: RedisClient): RedisClient {
   return connection
 }
 
+/** Attempts in a row after which a connection is replaced. */
+const REPLACE_AFTER = 3
+
+/**
+ * After an attempt that failed: the connection for the next. A frozen server keeps the socket open,
+ * and a Cluster client can come to a state that it does not leave by itself.
+ */
+export function nextConnection(
+  connection: RedisClient,
+  client: RedisClient,
+  failures: number,
+): RedisClient {
+  if (failures % REPLACE_AFTER === REPLACE_AFTER - 1) {
+    if (connection.status !== 'end') connection.disconnect()
+    return ownConnection(client)
+  }
+  if (connection.status === 'ready') connection.disconnect(true)
+  return connection
+}
+
 /** Of a Cluster client the reason is in the error of a node. */
 type ConnectionError = Error & { lastNodeError?: Error }
 
@@ -83,16 +103,16 @@ const [FIRST_RETRY_MS, MAX_RETRY_MS] = [50, 250]
 
 /** The time between two attempts, longer with every one that fails. */
 export class Retry {
-  #failures = 0
+  failures = 0
   #wake: (() => void) | undefined
 
   succeeded(): void {
-    this.#failures = 0
+    this.failures = 0
   }
 
   pause(): Promise<void> {
     return new Promise((resolve) => {
-      const timer = setTimeout(resolve, Math.min(FIRST_RETRY_MS * ++this.#failures, MAX_RETRY_MS))
+      const timer = setTimeout(resolve, Math.min(FIRST_RETRY_MS * ++this.failures, MAX_RETRY_MS))
       this.#wake = () => {
         clearTimeout(timer)
         resolve()

@@ -2,8 +2,16 @@ import type { RedisClient } from '../store/redis-guard.ts'
 import type { LogPosition } from '../stored-response.ts'
 import { newEpoch } from './local-log.ts'
 import { PositionHistory } from './position-history.ts'
+import type { LogChange } from './log.ts'
 import { LogTable } from './log-table.ts'
-import { Retry, ensureConnected, ownConnection, within, withReason } from './redis-connection.ts'
+import {
+  Retry,
+  ensureConnected,
+  nextConnection,
+  ownConnection,
+  within,
+  withReason,
+} from './redis-connection.ts'
 import { type LogRecord, parseRecords } from './redis-records.ts'
 import { CONTROL_TTL_SECONDS, type ControlCalls, controlKeyList } from './redis-scripts.ts'
 import { readTags } from './redis-snapshot.ts'
@@ -20,8 +28,6 @@ export interface FollowerOptions {
   /** May say again what has been said. */
   onChange?: ((change: LogChange) => void) | undefined
 }
-
-export type LogChange = 'log-lost' | 'log-followed' | 'epoch-changed'
 
 /** Before the first load nothing can be compared with what others have. */
 const UNKNOWN: LogPosition = { epoch: '', seq: 0 }
@@ -47,7 +53,8 @@ export class RedisFollower {
   /** The position is one of the log that is there now: no connection was lost since it was read. */
   inStep = false
   readonly #options: FollowerOptions
-  readonly #connection: RedisClient
+  readonly #client: RedisClient
+  #connection: RedisClient
   readonly #waits = new Waits()
   #closed = false
   #reloadAsked = false
@@ -67,6 +74,7 @@ export class RedisFollower {
   constructor(client: RedisClient, options: FollowerOptions) {
     this.#options = options
     this.table = new LogTable(options.maxTags)
+    this.#client = client
     this.#connection = ownConnection(client)
   }
 
@@ -132,8 +140,7 @@ export class RedisFollower {
         this.inStep = false
         this.#options.onTrouble('follow', withReason(this.#connection, error as Error))
         this.#options.onChange?.('log-lost')
-        // A frozen server keeps the socket open; only a new connection can tell.
-        if (this.#connection.status === 'ready') this.#connection.disconnect(true)
+        this.#connection = nextConnection(this.#connection, this.#client, this.#retry.failures)
         await this.#retry.pause()
       }
     }
@@ -147,8 +154,7 @@ export class RedisFollower {
     await this.#options.inspect?.(this.#connection)
     const sentAt = performance.now()
     const [epoch, seq, lastId] = (await this.#open()) as [string, string, string]
-    const isForked = epoch === this.position.epoch && (await this.#isForked(Number(seq)))
-    if (isForked || this.#left.includes(epoch)) {
+    if (this.#left.includes(epoch) || (await this.#isForked(epoch, Number(seq)))) {
       await this.#giveUp(epoch)
       throw new Error('the log lost its end in a failover; everything is invalid now')
     }
@@ -165,6 +171,8 @@ export class RedisFollower {
     // A snapshot has no modes. The last may have been the softest, so the hardest is assumed.
     for (const [tag, lastSeq] of tags) table.merge(tag, lastSeq, 'purge')
     table.raiseFloor(Number(floor))
+    // What this process has invalidated meanwhile may be in none of this, and is done by now.
+    if (epoch === this.position.epoch) table.continue(this.table, Number(seq))
     table.version = this.table.version + 1
     this.table = table
     if (epoch !== this.position.epoch) {
@@ -190,7 +198,8 @@ export class RedisFollower {
    * Whether the log is not the one that was followed here so far: its clock went backwards, or has
    * caught up since a failover lost the end, and then the last record known here is none of its own.
    */
-  async #isForked(seq: number): Promise<boolean> {
+  async #isForked(epoch: string, seq: number): Promise<boolean> {
+    if (epoch !== this.position.epoch) return false
     if (seq < this.position.seq) return true
     if (this.#lastId === '0-0') return false
     const answer = await within(
