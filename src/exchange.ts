@@ -8,6 +8,7 @@ import { RESPONSE_KEY, findTarget, varyValues } from './exchange-target.ts'
 import type { FleetLease } from './fleet-lease.ts'
 import { variantKey } from './http/cache-key.ts'
 import {
+  type BypassReason,
   type CacheStatus,
   type ForwardReason,
   formatCacheStatus,
@@ -177,7 +178,7 @@ export function openExchange(
   }
   const { method } = request
   if (method !== 'GET' && method !== 'HEAD') {
-    exchange.bypass = 'method'
+    exchange.bypass = 'method' satisfies BypassReason
     return exchange
   }
   if (cache.readYourWrites !== undefined)
@@ -199,11 +200,11 @@ function credentialReason(exchange: Exchange, request: FastifyRequest): string |
   if (name !== undefined) return name
   // A client certificate that was verified is an identity that no field shows.
   const socket = request.raw.socket as { authorized?: boolean } | null
-  return socket?.authorized === true ? 'client-certificate' : undefined
+  return socket?.authorized === true ? ('client-certificate' satisfies BypassReason) : undefined
 }
 
 /** What makes a GET more than a question for a page. */
-function oddRequest(fields: FastifyRequest['headers']): string | undefined {
+function oddRequest(fields: FastifyRequest['headers']): BypassReason | undefined {
   if (fields.upgrade !== undefined) return 'upgrade'
   if (fields['transfer-encoding'] !== undefined) return 'request-body'
   // RFC 9111 §4.3.2: such conditions are the origin's to evaluate.
@@ -241,7 +242,7 @@ function identityOf(exchange: Exchange, request: FastifyRequest): string | undef
     syncResult('vary.by', identity)
     throw new TypeError(`vary.by returned ${typeof identity}; it must return a string or undefined`)
   } catch (error) {
-    exchange.bypass = 'vary-by-failed'
+    exchange.bypass = 'vary-by-failed' satisfies BypassReason
     exchange.cache.trouble.report('vary.by', error as Error)
     return undefined
   }
@@ -257,10 +258,12 @@ function anonymityProblem(exchange: Exchange, request: FastifyRequest): string |
   const { user, session } = request as { user?: unknown; session?: unknown }
   // With a credential field in the key, the user is what was made of it. A keyed cookie says less:
   // it may be the language, and the user may come from elsewhere.
-  if (user !== undefined && user !== null && !hasKeyedCredential(exchange, request)) return 'user'
+  if (user !== undefined && user !== null && !hasKeyedCredential(exchange, request)) {
+    return 'user' satisfies BypassReason
+  }
   // A session is made of cookies, and all cookies of the request are in the key by now.
   const fromCookies = policy.keyed.cookies.size > 0 && request.headers.cookie !== undefined
-  return !fromCookies && sessionHasData(session) ? 'session' : undefined
+  return !fromCookies && sessionHasData(session) ? ('session' satisfies BypassReason) : undefined
 }
 
 function hasKeyedCredential({ cache, policy }: Exchange, request: FastifyRequest): boolean {
@@ -269,7 +272,7 @@ function hasKeyedCredential({ cache, policy }: Exchange, request: FastifyRequest
   )
 }
 
-function optionBypass(exchange: Exchange, request: FastifyRequest): string | undefined {
+function optionBypass(exchange: Exchange, request: FastifyRequest): BypassReason | undefined {
   // The handler may look at why validation failed, and the key does not cover that.
   if (request.validationError !== undefined) return 'validation-error'
   const { bypass } = exchange.policy

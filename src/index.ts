@@ -53,7 +53,18 @@ export {
   UnusableValidationError,
   WriteUnconfirmedError,
 } from './errors.ts'
-export type { CacheStatus, ForwardReason } from './http/cache-status.ts'
+export type { ExplainTarget } from './exchange-explain.ts'
+export type {
+  CountedReason,
+  Decision,
+  ExplainedDimension,
+  ExplainedFreshness,
+  ExplainedKey,
+  ExplainedPolicy,
+  ExplainedTag,
+  Explanation,
+} from './explanation.ts'
+export type { BypassReason, CacheStatus, ForwardReason } from './http/cache-status.ts'
 export type { Conditions } from './http/revalidation.ts'
 export type { NotStoredReason } from './http/storability.ts'
 export type { ResponseCacheOptions } from './options.ts'

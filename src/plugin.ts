@@ -19,6 +19,7 @@ import { missedRouteWarner } from './missed-routes.ts'
 import { ReadYourWrites } from './read-your-writes.ts'
 import { replyDecorators } from './reply-decorators.ts'
 import { ResponseCache } from './response-cache.ts'
+import { RequestCapture } from './request-capture.ts'
 import { Revalidator } from './revalidator.ts'
 import { RedisFitness, withAdvice } from './redis-fitness.ts'
 import { attachRoutes } from './routes.ts'
@@ -64,6 +65,7 @@ export const plugin: FastifyPluginAsync<ResponseCacheOptions> = async (app, opti
     }),
     fleet: guard && new FleetFlights(new RedisLeases(guard, checked.namespace)),
     readYourWrites: guard && ownWrites(checked, tiers),
+    requests: new RequestCapture(app, (raw, response) => app.routing(raw, response), 'cacheStatus'),
     readQuery: (target) => app.findRoute({ method: 'GET', url: target })?.searchParams,
   })
   const client = new CacheClient(cache, guard, defaultTtl(checked))

@@ -6,6 +6,7 @@ import type { Invalidation, InvalidationLog, Receipt } from './invalidation/log.
 import { KeyMemo } from './key-memo.ts'
 import type { Policy } from './policy.ts'
 import type { ReadYourWrites } from './read-your-writes.ts'
+import type { RequestCapture } from './request-capture.ts'
 import type { Revalidator } from './revalidator.ts'
 import type { TieredCache } from './store/tiered-cache.ts'
 import { type RouteStats, type Trouble, newRouteStats } from './telemetry.ts'
@@ -26,6 +27,7 @@ export interface ResponseCacheParts {
   revalidator: Revalidator
   fleet: FleetFlights | undefined
   readYourWrites: ReadYourWrites | undefined
+  requests: RequestCapture
   /** From 0 to 1, without 1. */
   random?: () => number
 }
@@ -41,6 +43,7 @@ export class ResponseCache {
   readonly fleet: FleetFlights | undefined
   /** With Redis: what clients carry from their writes to their reads. */
   readonly readYourWrites: ReadYourWrites | undefined
+  readonly requests: RequestCapture
   readonly trouble: Trouble
   readonly credentialFields: readonly string[]
   readonly statusHeader: boolean
@@ -71,6 +74,7 @@ export class ResponseCache {
     this.revalidator = parts.revalidator
     this.fleet = parts.fleet
     this.readYourWrites = parts.readYourWrites
+    this.requests = parts.requests
     this.tiers.redis?.acceptBodies(parts.maxEntryBytes)
     this.random = parts.random ?? (() => Math.random())
   }

@@ -2,6 +2,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from
 
 import { InvalidOptionError } from './errors.ts'
 import { EXCHANGE, openExchange } from './exchange.ts'
+import { ROUTE } from './exchange-explain.ts'
 import { listenToSerializer } from './exchange-serializer.ts'
 import { serve } from './exchange-serve.ts'
 import { invalidateAfter } from './exchange-unsafe.ts'
@@ -172,6 +173,7 @@ function checkInvalidates(
  */
 function attach(route: CachedRoute, attachment: Attachment): void {
   route[ATTACHMENT] = attachment
+  route.config = { ...route.config, [ROUTE]: attachment } as NonNullable<RouteOptions['config']>
   const methods = methodsOf(route)
   if (!methods.includes('GET') && !methods.includes('HEAD')) return
   const handler = route.handler

@@ -92,6 +92,10 @@ export class RedisLog implements InvalidationLog {
     return table.verdict(entry)
   }
 
+  lastInvalidated(tag: string): number {
+    return this.#follower.table.lastOf([tag])
+  }
+
   /** What is pending has no number yet that others who are ahead of this process could be behind. */
   #isJudged(entry: Fenced): boolean {
     if (this.#delivery.size === 0) return true
