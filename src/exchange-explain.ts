@@ -1,9 +1,6 @@
-import type { IncomingHttpHeaders } from 'node:http'
-
 import type { FastifyRequest } from 'fastify'
 
 import { type Advice, adviceOnBypass, adviceOnForward, adviceOnStoring } from './advice.ts'
-import { InvalidArgumentError } from './errors.ts'
 import { type Exchange, identify, openExchange } from './exchange.ts'
 import { decide, readDemands } from './exchange-decide.ts'
 import {
@@ -12,6 +9,7 @@ import {
   explainPolicy,
   explainTags,
 } from './exchange-explain-parts.ts'
+import { type ExplainTarget, addIdentity, draftOf, unknownOf } from './exchange-explain-target.ts'
 import { lookUp, peek } from './exchange-lookup.ts'
 import { onlooker } from './exchange-onlooker.ts'
 import { isBehind } from './exchange-own-writes.ts'
@@ -20,29 +18,12 @@ import { type CountedReason, type Decision, type Explanation, textOf } from './e
 import type { NotStoredReason } from './http/storability.ts'
 import { inspectName } from './inspection.ts'
 import type { Policy } from './policy.ts'
-import type { RequestDraft } from './request-capture.ts'
 import type { ResponseCache } from './response-cache.ts'
 import type { Lookup } from './store/tiered-cache.ts'
 import type { StoredEntry } from './stored-response.ts'
 
 /** What a route is attached to; under this name in its `config`. */
 export const ROUTE: unique symbol = Symbol('fastify-response-cache.route')
-
-/** A request to explain; a FastifyRequest is one. */
-export interface ExplainTarget {
-  /** A URL, of which scheme and host count, or a path. */
-  url: string
-  /** @default 'GET' */
-  method?: string
-  /** Request header fields; without a Host field and a URL that names one, the host is `localhost`. */
-  headers?: Readonly<Record<string, string | string[] | undefined>>
-  /** As hooks would leave `request.user`. */
-  user?: unknown
-  /** As hooks would leave `request.session`. */
-  session?: unknown
-  /** The address of the client. */
-  ip?: string
-}
 
 /** What the request would come to, by the code that requests go through; nothing is run, written or counted. */
 export async function explain(cache: ResponseCache, target: ExplainTarget): Promise<Explanation> {
@@ -182,9 +163,11 @@ function counted(
   counts: Readonly<Record<string, number>>,
   adviceOn: (reason: string) => Advice,
 ): CountedReason[] {
-  return Object.entries(counts)
-    .map(([reason, count]) => ({ reason, count, ...adviceOn(reason) }))
-    .sort((a, b) => b.count - a.count)
+  const reasons: CountedReason[] = []
+  for (const [reason, count] of Object.entries(counts)) {
+    reasons.push({ reason, count, ...adviceOn(reason) })
+  }
+  return reasons.sort((a, b) => b.count - a.count)
 }
 
 const NOTHING = {
@@ -197,48 +180,4 @@ function finished(
 ): Explanation {
   const all = { ...NOTHING, ...told }
   return { ...all, text: textOf(all) }
-}
-
-/** What hooks would have left on the request. */
-function addIdentity(request: FastifyRequest, target: ExplainTarget): void {
-  for (const name of ['user', 'session'] as const) {
-    if (target[name] === undefined) continue
-    Object.defineProperty(request, name, { value: target[name], configurable: true })
-  }
-}
-
-function unknownOf(target: ExplainTarget): string[] {
-  const unknown = ['what hooks do: none has run, so cookies are not parsed and nobody is logged in']
-  if (target.user === undefined) unknown.push('request.user, unless given: explain({ …, user })')
-  if (target.session === undefined) {
-    unknown.push('request.session, unless given: explain({ …, session })')
-  }
-  return unknown
-}
-
-const ABSOLUTE = /^(https?):\/\/([^/?#]*)([^#]*)/i
-
-function draftOf(target: ExplainTarget): RequestDraft {
-  const { url, method = 'GET', headers = {}, ip } = Object(target) as Partial<ExplainTarget>
-  if (typeof url !== 'string' || url === '' || typeof method !== 'string') {
-    throw new InvalidArgumentError(
-      "explain takes a request: { url: '/products/1', method: 'GET', headers: {} }",
-    )
-  }
-  const { raw, originalUrl = url } = target as Partial<FastifyRequest>
-  const [, scheme, host, rest] = ABSOLUTE.exec(originalUrl) ?? []
-  const path = rest ?? originalUrl.split('#', 1)[0]!
-  const socket = raw?.socket as { encrypted?: boolean; remoteAddress?: string } | undefined
-  const fields: IncomingHttpHeaders = {}
-  for (const [name, value] of Object.entries(raw?.headers ?? headers)) {
-    if (value !== undefined) fields[name.toLowerCase()] = value
-  }
-  fields.host ??= host ?? 'localhost'
-  return {
-    method: method.toUpperCase(),
-    url: path.startsWith('/') ? path : `/${path}`,
-    protocol: scheme?.toLowerCase() ?? (socket?.encrypted === true ? 'https' : 'http'),
-    headers: fields,
-    remoteAddress: socket?.remoteAddress ?? ip ?? '127.0.0.1',
-  }
 }

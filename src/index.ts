@@ -53,7 +53,7 @@ export {
   UnusableValidationError,
   WriteUnconfirmedError,
 } from './errors.ts'
-export type { ExplainTarget } from './exchange-explain.ts'
+export type { ExplainTarget } from './exchange-explain-target.ts'
 export type {
   CountedReason,
   Decision,

@@ -4,6 +4,13 @@ import { describe, it, type TestContext } from 'node:test'
 import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
 
 import responseCache, { type Explanation, type ResponseCacheOptions } from '../../src/index.ts'
+import { PATIENCE_MS } from '../support/app.ts'
+import { startRedis } from '../support/redis.ts'
+
+async function eventually(condition: () => Promise<boolean>): Promise<void> {
+  const giveUpAt = Date.now() + PATIENCE_MS
+  while (!(await condition())) assert.ok(Date.now() < giveUpAt, 'it did not come true')
+}
 
 async function build(
   t: TestContext,
@@ -267,6 +274,34 @@ describe('explain()', () => {
         code: 'FST_RESPONSE_CACHE_INVALID_ARGUMENT',
       })
     }
+  })
+
+  it('finds in Redis what another process stored, and does not take it into memory', async (t) => {
+    const server = await startRedis()
+    t.after(() => server.stop())
+    const declare = (app: FastifyInstance): unknown =>
+      app.get('/a', { config: { cache: { consistency: 'strict' } } }, async () => 'a')
+    const options = { redis: server.url, namespace: 'shop' }
+    const one = await build(t, declare, options)
+    const two = await build(t, declare, options)
+    const asked = { url: '/a', headers: HOST }
+    await one.inject(asked)
+    await eventually(async () => {
+      const { decision } = await two.cache.explain(asked)
+      return decision.action === 'hit' && decision.tier === 'redis'
+    })
+    const { stored, key, policy } = await two.cache.explain(asked)
+    assert.deepEqual(
+      stored.map(({ tier, state }) => [tier, state]),
+      [['redis', 'fresh']],
+    )
+    assert.equal(policy!.consistency, 'strict')
+    assert.equal(key!.namespace, 'shop')
+    assert.equal(two.cache.stats().memory!.entries, 0)
+    assert.deepEqual(
+      (await one.cache.explain(asked)).stored.map(({ tier }) => tier),
+      ['memory', 'redis'],
+    )
   })
 
   it('lets nothing through to a handler whose constraint is asked asynchronously', async (t) => {
