@@ -72,7 +72,11 @@ export const plugin: FastifyPluginAsync<ResponseCacheOptions> = async (app, opti
   app.decorate(checked.decorateAs, client)
   decorate(app)
   attachRoutes(app, cache, checked)
-  app.addHook('onReady', () => cache.log.start())
+  app.addHook('onReady', async () => {
+    const maxEntryBytes = guard === undefined ? checked.memory?.maxEntryBytes : undefined
+    for (const warning of cache.warnings.take({ maxEntryBytes })) trouble.note(warning)
+    await cache.log.start()
+  })
   app.addHook('onClose', () => client.close())
   if (hadRoutes) warnOfMissedRoutes(app, log)
 }

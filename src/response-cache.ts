@@ -9,6 +9,7 @@ import type { ReadYourWrites } from './read-your-writes.ts'
 import type { RequestCapture } from './request-capture.ts'
 import type { Revalidator } from './revalidator.ts'
 import type { TieredCache } from './store/tiered-cache.ts'
+import { RouteWarnings } from './route-warnings.ts'
 import { type RouteStats, type Trouble, newRouteStats } from './telemetry.ts'
 import type { QueryReader } from './url-tags.ts'
 
@@ -58,6 +59,7 @@ export class ResponseCache {
   /** By route pattern; GET and HEAD of a pattern count together. */
   readonly routeStats: Map<string, RouteStats> = new Map()
   readonly policies: Policy[] = []
+  readonly warnings: RouteWarnings = new RouteWarnings()
   readonly #filters = new Map<string, QueryPredicate | undefined>()
 
   constructor(parts: ResponseCacheParts) {

@@ -138,6 +138,7 @@ function compile(
     cache.statsOf(route.url),
   )
   cache.adopt(policy)
+  cache.warnings.note(methods, policy)
   return policy
 }
 
