@@ -43,7 +43,7 @@ export async function explain(cache: ResponseCache, target: ExplainTarget): Prom
   if (policy.checksFields && policy.vary.headers.length > 0) {
     unknown.push('what the schema of request fields makes of those in the key')
   }
-  const route = { ...base, policy: explainPolicy(policy), ...historyOf(policy) }
+  const route = { ...base, policy: explainPolicy(policy), ...historyOf(cache, policy) }
   if (exchange.bypass !== undefined) {
     const { bypass: reason } = exchange
     return finished({ ...route, decision: { action: 'bypass', reason, ...adviceOnBypass(reason) } })
@@ -149,13 +149,16 @@ function uncached(
   }
 }
 
-function historyOf({ stats }: Policy): Pick<Explanation, 'notStored' | 'bypassed' | 'inputs'> {
+function historyOf(
+  cache: ResponseCache,
+  { stats, route }: Policy,
+): Pick<Explanation, 'notStored' | 'bypassed' | 'inputs'> {
   return {
     notStored: counted(stats.notStoredByReason, (reason) =>
       adviceOnStoring(reason as NotStoredReason),
     ),
     bypassed: counted(stats.bypassedByReason, adviceOnBypass),
-    inputs: [],
+    inputs: [...(cache.inputGuard?.seenOn(route) ?? [])],
   }
 }
 

@@ -22,6 +22,7 @@ import type { HandlerFields } from './http/handler-fields.ts'
 import type { NotStoredReason } from './http/storability.ts'
 import type { Fields } from './http/fields.ts'
 import { sessionHasData } from './http/session.ts'
+import type { Input } from './input-guard.ts'
 import type { KnownTarget } from './key-memo.ts'
 import type { Policy } from './policy.ts'
 import type { ResponseCache } from './response-cache.ts'
@@ -87,6 +88,8 @@ export class Exchange {
   isAlone = false
   /** Somebody looked at what `vary.query` leaves out of the key. */
   sawIgnored = false
+  /** With `inputGuard`: what the handler has read. */
+  inputs: ReadonlyMap<string, Input> | undefined = undefined
   /** What the handler says of its answer, if it runs for the cache. */
   fill: Fill | undefined = undefined
 

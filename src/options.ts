@@ -85,6 +85,13 @@ export interface ResponseCacheOptions {
    * @default false
    */
   cacheGroups?: boolean
+  /**
+   * For development and canaries: an answer is not stored when its handler has read header fields,
+   * cookies, user, session or address of the request that the key does not cover; the log says what and
+   * which option to set. `'warn'`: it is stored all the same.
+   * @default false
+   */
+  inputGuard?: boolean | 'warn'
   /** Told of trouble that was not allowed to become an error. Rate-limited logging happens anyway. */
   onError?: (error: Error, context: { operation: string }) => void
   /** The name of the cache client on the instance. @default 'cache' */
@@ -109,6 +116,7 @@ export interface CheckedOptions {
   statusHeader: boolean
   xCache: boolean
   cacheGroups: boolean
+  inputGuard: true | 'warn' | undefined
   onError: ResponseCacheOptions['onError']
   decorateAs: string
 }
@@ -117,7 +125,7 @@ const WHERE = 'fastify-response-cache'
 const KNOWN = [
   ...['redis', 'namespace', 'memory', 'defaults', 'global', 'consistency', 'credentialHeaders'],
   ...['deadlineMs', 'softDeadlineMs', 'breaker', 'statusHeader', 'cacheGroups', 'onError'],
-  ...['decorateAs', 'readYourWrites', 'durability'],
+  ...['decorateAs', 'readYourWrites', 'durability', 'inputGuard'],
 ]
 const DEFAULT_MAX_BYTES = 64 * 1024 * 1024
 
@@ -153,6 +161,7 @@ export function checkOptions(options: ResponseCacheOptions, app: FastifyInstance
     statusHeader: statusHeader !== false,
     xCache: statusHeader === 'x-cache',
     cacheGroups: reader.flag('cacheGroups') ?? false,
+    inputGuard: checkInputGuard(reader),
     onError: reader.function<NonNullable<ResponseCacheOptions['onError']>>('onError'),
     decorateAs,
   }
@@ -218,4 +227,10 @@ function checkBreaker(reader: OptionsReader): BreakerOptions | false {
     failures: breaker?.integer('failures', 1) ?? 5,
     resetMs: breaker?.integer('resetMs', 1) ?? 1000,
   }
+}
+
+function checkInputGuard(reader: OptionsReader): CheckedOptions['inputGuard'] {
+  const value = reader.value('inputGuard') ?? false
+  if (value === true || value === 'warn') return value
+  return value === false ? undefined : reader.fail('inputGuard', "true, false or 'warn'")
 }

@@ -9,6 +9,7 @@ import { EXCHANGE } from './exchange.ts'
 import { FleetFlights } from './fleet-flight.ts'
 import type { CacheStatus } from './http/cache-status.ts'
 import type { Conditions } from './http/revalidation.ts'
+import { InputGuard } from './input-guard.ts'
 import { LocalLog } from './invalidation/local-log.ts'
 import type { InvalidationLog } from './invalidation/log.ts'
 import { RedisLog } from './invalidation/redis-log.ts'
@@ -65,6 +66,8 @@ export const plugin: FastifyPluginAsync<ResponseCacheOptions> = async (app, opti
     }),
     fleet: guard && new FleetFlights(new RedisLeases(guard, checked.namespace)),
     readYourWrites: guard && ownWrites(checked, tiers),
+    inputGuard:
+      checked.inputGuard && new InputGuard(checked.inputGuard, (line) => trouble.note(line)),
     requests: new RequestCapture(app, (raw, response) => app.routing(raw, response), 'cacheStatus'),
     readQuery: (target) => app.findRoute({ method: 'GET', url: target })?.searchParams,
   })

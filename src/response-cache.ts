@@ -3,6 +3,7 @@ import { Collapser } from './collapser.ts'
 import type { FleetFlights } from './fleet-flight.ts'
 import type { QueryPredicate } from './http/query.ts'
 import type { Invalidation, InvalidationLog, Receipt } from './invalidation/log.ts'
+import type { InputGuard } from './input-guard.ts'
 import { KeyMemo } from './key-memo.ts'
 import type { Policy } from './policy.ts'
 import type { ReadYourWrites } from './read-your-writes.ts'
@@ -29,6 +30,7 @@ export interface ResponseCacheParts {
   fleet: FleetFlights | undefined
   readYourWrites: ReadYourWrites | undefined
   requests: RequestCapture
+  inputGuard?: InputGuard | undefined
   /** From 0 to 1, without 1. */
   random?: () => number
 }
@@ -45,6 +47,8 @@ export class ResponseCache {
   /** With Redis: what clients carry from their writes to their reads. */
   readonly readYourWrites: ReadYourWrites | undefined
   readonly requests: RequestCapture
+  /** Where handlers are watched. */
+  readonly inputGuard: InputGuard | undefined
   readonly trouble: Trouble
   readonly credentialFields: readonly string[]
   readonly statusHeader: boolean
@@ -77,6 +81,7 @@ export class ResponseCache {
     this.fleet = parts.fleet
     this.readYourWrites = parts.readYourWrites
     this.requests = parts.requests
+    this.inputGuard = parts.inputGuard
     this.tiers.redis?.acceptBodies(parts.maxEntryBytes)
     this.random = parts.random ?? (() => Math.random())
   }

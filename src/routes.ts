@@ -3,6 +3,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from
 import { InvalidOptionError } from './errors.ts'
 import { EXCHANGE, openExchange } from './exchange.ts'
 import { ROUTE } from './exchange-explain.ts'
+import { watchInputs } from './exchange-inputs.ts'
 import { listenToSerializer } from './exchange-serializer.ts'
 import { serve } from './exchange-serve.ts'
 import { invalidateAfter } from './exchange-unsafe.ts'
@@ -179,7 +180,10 @@ function attach(route: CachedRoute, attachment: Attachment): void {
   if (!methods.includes('GET') && !methods.includes('HEAD')) return
   const handler = route.handler
   route.handler = function (this: FastifyInstance, request, reply) {
-    return serve(request, reply, () => handler.call(this, request, reply))
+    return serve(request, reply, () => {
+      if (attachment.cache.inputGuard !== undefined) watchInputs(request)
+      return handler.call(this, request, reply)
+    })
   }
   route.onRequest = prepended(route.onRequest, (request, reply, done) => {
     const exchange = openExchange(attachment.cache, attachment.policy, request)
