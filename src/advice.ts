@@ -142,8 +142,8 @@ const NOT_STORED: Record<NotStoredReason, Advice> = {
   },
   trailer: { why: 'the answer has trailers, which are not stored' },
   fields: {
-    why: 'the header section was not written by Fastify, so it cannot be told what the handler set',
-    change: 'reply.header() in place of reply.raw',
+    why: 'a header field cannot be replayed faithfully',
+    change: 'visible ASCII and Latin-1 in values of fields',
   },
   stream: {
     why: 'a stream that cannot be listened to, such as server-sent events',
@@ -158,9 +158,15 @@ const NOT_STORED: Record<NotStoredReason, Advice> = {
     why: 'the fields that the answers vary on have too many values',
     change: 'vary.normalize, or another Vary',
   },
-  error: { why: 'the handler failed, or an error handler answered' },
+  error: {
+    why: 'an error handler made the answer, or the handler answered twice',
+    change: 'reply.code(404).send(…) in place of throwing, and statuses',
+  },
   'not-found-handler': { why: 'the handler called reply.callNotFound()' },
-  incomplete: { why: 'the client or the body broke off before its end' },
+  incomplete: {
+    why: 'the body was never seen, or not to its end: hijacked, or written to reply.raw',
+    change: 'reply.send(), or return it',
+  },
   invalidated: {
     why: 'one of its tags was invalidated while the handler ran: what it had read may be old',
     change: 'fewer invalidations, or tags that say more exactly what the answer depends on',

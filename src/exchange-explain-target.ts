@@ -35,15 +35,21 @@ export function draftOf(target: ExplainTarget): RequestDraft {
   const { raw, originalUrl = url } = target as Partial<FastifyRequest>
   const [, scheme, host, rest] = ABSOLUTE.exec(originalUrl) ?? []
   const path = rest ?? originalUrl.split('#', 1)[0]!
-  const socket = raw?.socket as { encrypted?: boolean; remoteAddress?: string } | undefined
-  const own = socket?.encrypted === true ? 'https' : 'http'
+  const { encrypted, remoteAddress = target.ip } = Object(raw?.socket) as {
+    encrypted?: boolean
+    remoteAddress?: string
+  }
   return {
     method: method.toUpperCase(),
     url: path.startsWith('/') ? path : `/${path}`,
-    protocol: scheme?.toLowerCase() ?? own,
+    protocol: protocolOf(scheme, encrypted),
     headers: fieldsOf(raw?.headers ?? target.headers, host),
-    remoteAddress: socket?.remoteAddress ?? target.ip ?? '127.0.0.1',
+    remoteAddress: remoteAddress ?? '127.0.0.1',
   }
+}
+
+function protocolOf(scheme: string | undefined, encrypted: boolean | undefined): string {
+  return scheme?.toLowerCase() ?? (encrypted === true ? 'https' : 'http')
 }
 
 function fieldsOf(given: ExplainTarget['headers'], host: string | undefined): IncomingHttpHeaders {

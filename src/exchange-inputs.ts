@@ -67,7 +67,7 @@ const HARMLESS = new Set([
 ])
 
 function isCovered(exchange: Exchange, input: Input, nominated: readonly string[]): boolean {
-  const { policy, cache, fill, target } = exchange
+  const { policy } = exchange
   // An identity in the key is whatever the route says that it is; without `public`, requests that
   // have one which is not in the key never come here.
   const hasIdentity = policy.vary.by !== undefined
@@ -76,12 +76,15 @@ function isCovered(exchange: Exchange, input: Input, nominated: readonly string[
   if (input.from === 'cookie') {
     return policy.keyed.cookies.has(input.name) || policy.keyedFields.has('cookie')
   }
-  if (input.from !== 'header') return false
-  const { name } = input
+  return input.from === 'header' && isFieldCovered(exchange, input.name, nominated)
+}
+
+function isFieldCovered(exchange: Exchange, name: string, nominated: readonly string[]): boolean {
+  const { policy, cache, fill, target } = exchange
   if (HARMLESS.has(name) || policy.keyedFields.has(name) || nominated.includes(name)) return true
   if (name === 'host') return fill!.requestFields['host'] === target!.host
   if (!cache.credentialFields.includes(name)) return false
-  if (hasIdentity || !policy.public) return true
+  if (policy.vary.by !== undefined || !policy.public) return true
   // All cookies of the request are in the key.
   const { size } = policy.keyed.cookies
   return size > 0 && uncoveredCredential(fill!.requestFields, [name], policy.keyed) === undefined
@@ -132,7 +135,9 @@ function watchedCopy(fields: object, note: (name: string) => void): object {
       configurable: true,
       enumerable: true,
       get: () => (note(name), value),
-      set: (written: unknown) => void (value = written),
+      set: (written: unknown) => {
+        value = written
+      },
     })
   }
   return copy

@@ -107,7 +107,10 @@ describe('inputGuard', () => {
       [({ host, protocol, hostname }) => host + protocol + hostname],
       [({ headers }) => headers['if-none-match'] ?? headers.range ?? headers.host],
       // Requests that have one go around the cache.
-      [(request) => `${userOf(request)}${request.headers.authorization}${request.cookies['a']}`],
+      [
+        (request) =>
+          `${String(userOf(request))}${request.headers.authorization}${request.cookies['a']}`,
+      ],
       [({ cookies }) => cookies['theme'] ?? 'none', { public: true, vary: { cookies: ['theme'] } }],
       [({ ip }) => ip, { vary: { by: ({ ip }) => ip } }],
       [({ headers }) => headers['accept'] ?? 'none', { ttl: 'headers', statuses: { 200: '1m' } }],
