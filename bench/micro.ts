@@ -1,7 +1,12 @@
+import { randomBytes } from 'node:crypto'
+
 import { bench, group, run, summary } from 'mitata'
 
+import { PACKING_ALGORITHMS, pack, unpack } from '../src/frame-packing.ts'
 import { canonicalTarget, primaryKey, routeIdentity, variantKey } from '../src/http/cache-key.ts'
 import { LocalLog } from '../src/invalidation/local-log.ts'
+import { Sealing } from '../src/sealing.ts'
+import { EntryFrames } from '../src/store/entry-frames.ts'
 import { MemoryStore } from '../src/store/memory-store.ts'
 import { TieredCache } from '../src/store/tiered-cache.ts'
 import {
@@ -67,6 +72,32 @@ summary(() => {
     bench(`encode a frame, body ${bytes} bytes`, () => encodeEntry('bench:r:key', one))
     bench(`decode a frame, body ${bytes} bytes`, () => decodeEntry('bench:r:key', frame))
   }
+})
+
+const sealing = new Sealing('bench', [{ id: 'k1', secret: randomBytes(32) }])
+const sealed = new EntryFrames({ namespace: 'bench', sealing })
+const text = 'The same things are said more than once in most of what is sent. '
+
+summary(() => {
+  const name = sealed.nameOf('r:key')
+  bench('name of an entry with encryption', () => sealed.nameOf('r:key'))
+  bench('names of a tag with encryption', () => sealing.tagNames('t:=product:4711'))
+  for (const bytes of [1000, 100_000]) {
+    const one = entry(bytes)
+    const frame = Buffer.from(sealed.encode('r:key', name, one))
+    bench(`encode and seal, body ${bytes} bytes`, () => sealed.encode('r:key', name, one))
+    bench(`open and decode, body ${bytes} bytes`, () =>
+      decodeEntry('bench#r:key', sealed.open('r:key', name, frame)!))
+  }
+})
+
+summary(() => {
+  const body = Buffer.from(text.repeat(2000))
+  for (const algorithm of PACKING_ALGORITHMS) {
+    bench(`${algorithm}: compress ${body.length} bytes`, () => pack(body, algorithm))
+    bench(`${algorithm}: decompress them`, async () => unpack((await packed[algorithm])!, 1e6))
+  }
+  const packed = Object.fromEntries(PACKING_ALGORITHMS.map((each) => [each, pack(body, each)]))
 })
 
 await run()

@@ -1,32 +1,31 @@
+import { type BufferOptions, Buffers } from './buffers.ts'
 import { type InspectTarget, inspectResponses } from './client-inspect.ts'
+import {
+  type InvalidateOptions,
+  checkPattern,
+  checkTags,
+  emitEvent,
+  invalidate,
+} from './client-invalidate.ts'
 import { CacheValues } from './client-values.ts'
 import type { Duration } from './durations.ts'
 import { InvalidArgumentError } from './errors.ts'
 import { explain } from './exchange-explain.ts'
 import type { ExplainTarget } from './exchange-explain-target.ts'
 import type { Explanation } from './explanation.ts'
+import { type CacheEvents, type EventMapping, Events, type OtherEvent } from './events.ts'
 import { type InspectOptions, type Inspection, inspectName } from './inspection.ts'
-import type { InvalidationMode } from './invalidation/log.ts'
-import { encodeTag, tagProblem } from './invalidation/tags.ts'
+import { encodeTag } from './invalidation/tags.ts'
+import { type LockContext, type LockOptions, Locks } from './locks.ts'
 import type { ResponseCache } from './response-cache.ts'
 import { type Stats, ValueCounters, type ValueStats, takeStats } from './stats.ts'
 import type { RedisClient, RedisGuard } from './store/redis-guard.ts'
 import { RedisListing } from './store/redis-listing.ts'
+import { RedisLocks } from './store/redis-locks.ts'
 import { tagsOfUrl } from './url-tags.ts'
 import { ValueFailures } from './value-failures.ts'
 import { type NamespaceOptions, ValueSpace } from './value-space.ts'
-
-export interface InvalidateOptions {
-  /**
-   * What is left of what was invalidated. `'expire'`: its validators; no answer is made of it until
-   * it has been revalidated. `'soft'`: it counts as stale, and may be served for as long as the
-   * stale windows of its route allow. `'purge'`: nothing.
-   * @default 'expire'
-   */
-  mode?: InvalidationMode
-}
-
-const MODES: ReadonlySet<string> = new Set<InvalidationMode>(['expire', 'soft', 'purge'])
+import type { WriteBuffer } from './write-behind.ts'
 
 /**
  * Values under keys of their own: two namespaces, and `app.cache` itself, never share one. Tags are
@@ -44,6 +43,16 @@ export class CacheNamespace extends CacheValues {
    */
   async clear(): Promise<void> {
     await this.parts.cache.invalidate({ tags: this.values.space.tags.slice(-1), mode: 'purge' })
+  }
+
+  /**
+   * Invalidates the values of this namespace whose keys match, as `app.cache.invalidatePattern` does.
+   * With `encryption` of its own, where names are sealed, all of its values.
+   */
+  async invalidatePattern(pattern: string, options?: InvalidateOptions): Promise<void> {
+    const { id, sealing, tags } = this.values.space
+    const tag = checkPattern(pattern, id)
+    await invalidate(this.parts.cache, sealing === undefined ? [tag] : tags.slice(-1), options)
   }
 
   /** What each tier holds under a key. */
@@ -66,6 +75,9 @@ export class CacheClient extends CacheValues {
   readonly redis: RedisClient | null
   readonly #cache: ResponseCache
   readonly #guard: RedisGuard | undefined
+  readonly #locks: Locks
+  readonly #buffers: Buffers
+  readonly #events = new Events()
 
   constructor(
     cache: ResponseCache,
@@ -77,13 +89,17 @@ export class CacheClient extends CacheValues {
         cache,
         counters: new ValueCounters(),
         failures: new ValueFailures(),
-        listing: guard && new RedisListing(guard, cache.namespace),
+        listing: guard && new RedisListing(guard, cache.namespace, cache.tiers.redis?.frames),
       },
-      ValueSpace.root(defaultTtl),
+      ValueSpace.root(defaultTtl, cache.namespace),
     )
     this.redis = guard?.client ?? null
     this.#cache = cache
     this.#guard = guard
+    this.#buffers = new Buffers(guard, cache.namespace, (error) =>
+      cache.trouble.report('buffer.flush', error),
+    )
+    this.#locks = new Locks(guard && new RedisLocks(guard, cache.namespace))
   }
 
   /**
@@ -104,13 +120,7 @@ export class CacheClient extends CacheValues {
    * forgotten anyway, and the others are told when Redis is back.
    */
   async invalidateTags(tags: readonly string[], options?: InvalidateOptions): Promise<void> {
-    if (!Array.isArray(tags)) throw new InvalidArgumentError('invalidateTags takes a list of tags')
-    const problem = tags.map(tagProblem).find((each) => each !== undefined)
-    if (problem !== undefined) throw new InvalidArgumentError(`invalidateTags: ${problem}`)
-    await this.#invalidate(
-      tags.map((tag) => encodeTag('tag', tag)),
-      options,
-    )
+    await invalidate(this.#cache, checkTags('invalidateTags', tags), options)
   }
 
   /**
@@ -123,7 +133,8 @@ export class CacheClient extends CacheValues {
         "invalidateUrl takes a URL or a path such as '/products/1?page=2'",
       )
     }
-    await this.#invalidate(tagsOfUrl(url, this.#cache.queryFilters, this.#cache.readQuery), options)
+    const { queryFilters, readQuery } = this.#cache
+    await invalidate(this.#cache, tagsOfUrl(url, queryFilters, readQuery), options)
   }
 
   /** Invalidates all responses of a route, named by its pattern: `'/products/:id'`. */
@@ -133,7 +144,17 @@ export class CacheClient extends CacheValues {
         "invalidateRoute takes a route's pattern such as '/products/:id'",
       )
     }
-    await this.#invalidate([encodeTag('route', pattern)], options)
+    await invalidate(this.#cache, [encodeTag('route', pattern)], options)
+  }
+
+  /**
+   * Invalidates every value whose key, and every response whose path, matches: `'user:*'`,
+   * `'/products/*'`. `*` is any number of characters, `/` too; `?` one; `[a-z]`, `[^a]` one of a set;
+   * `\\` takes the meaning from the next. Keys in namespaces are their own. Of keys and paths above
+   * 64 characters all those match whose beginning allows it.
+   */
+  async invalidatePattern(pattern: string, options?: InvalidateOptions): Promise<void> {
+    await invalidate(this.#cache, [checkPattern(pattern)], options)
   }
 
   /** Invalidates all values and responses of this registration, and leaves nothing of them. */
@@ -165,18 +186,64 @@ export class CacheClient extends CacheValues {
     return takeStats(this.#cache, this.parts.counters, this.#guard?.state)
   }
 
-  /** Lets go of everything. Called when the instance closes. */
-  close(): Promise<void> {
-    return this.#cache.close()
+  /**
+   * From now on the event makes invalid what the mapping says, when it is emitted in this process.
+   * Returns what ends that.
+   */
+  on<Name extends keyof CacheEvents>(
+    event: Name,
+    mapping: EventMapping<CacheEvents[Name]>,
+  ): () => void
+  on<Name extends string, Data>(event: OtherEvent<Name>, mapping: EventMapping<Data>): () => void
+  on(event: string, mapping: EventMapping<never>): () => void {
+    return this.#events.on(event, mapping)
   }
 
-  async #invalidate(tags: string[], options: InvalidateOptions | undefined): Promise<void> {
-    const mode = options?.mode ?? 'expire'
-    if (!MODES.has(mode)) {
-      throw new InvalidArgumentError(
-        `mode must be 'expire', 'soft' or 'purge', got '${mode as string}'`,
-      )
-    }
-    await this.#cache.invalidate({ tags, mode })
+  /**
+   * Invalidates, in all processes, what the mappings in this one say. Resolved means what it does for
+   * `invalidateTags`. Rejects with FST_RESPONSE_CACHE_EVENT_FAILED when there is no mapping, or one
+   * fails; what the others say is invalid all the same.
+   */
+  emit<Name extends keyof CacheEvents>(
+    event: Name,
+    data: CacheEvents[Name],
+    options?: InvalidateOptions,
+  ): Promise<void>
+  emit<Name extends string>(
+    event: OtherEvent<Name>,
+    data?: unknown,
+    options?: InvalidateOptions,
+  ): Promise<void>
+  emit(event: string, data: unknown, options?: InvalidateOptions): Promise<void> {
+    return emitEvent(this.#events, this.#cache, { event, data, options })
+  }
+
+  /**
+   * Runs `fn` while nobody else has the lock of that name, in any process. Resolves with what it
+   * returns, rejects with its error; with FST_RESPONSE_CACHE_LOCK_NOT_ACQUIRED (409) when somebody
+   * else has the lock, FST_RESPONSE_CACHE_REDIS_UNAVAILABLE when Redis does not answer, and with
+   * FST_RESPONSE_CACHE_LOCK_LOST when the lock was gone before `fn` had ended.
+   */
+  withLock<T>(
+    name: string,
+    fn: (context: LockContext) => T | Promise<T>,
+    options?: LockOptions,
+  ): Promise<T> {
+    return this.#locks.withLock(name, fn, options)
+  }
+
+  /**
+   * Write-behind: counters and last values that are kept in Redis, and flushed to a slower store by
+   * one process at a time, in batches that come again under the same id until they are done. Each
+   * process opens it once, with the same options.
+   */
+  buffer(name: string, options: BufferOptions): WriteBuffer {
+    return this.#buffers.open(name, options)
+  }
+
+  /** Lets go of everything. Called when the instance closes. */
+  async close(): Promise<void> {
+    await Promise.all([this.#locks.close(), this.#buffers.close()])
+    await this.#cache.close()
   }
 }

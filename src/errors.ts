@@ -57,6 +57,52 @@ export const RedisUnavailableError: Constructor = createError(
   503,
 )
 
+/**
+ * An event is mapped to tags by nothing here, or a mapping failed; `cause` says why. What the other
+ * mappings named is invalid.
+ */
+export const EventError: Constructor = createError('FST_RESPONSE_CACHE_EVENT_FAILED', '%s', 500)
+
+/** The buffer has no room for another field; nothing of this write is kept. */
+export const BufferFullError: Constructor = createError(
+  'FST_RESPONSE_CACHE_BUFFER_FULL',
+  "The buffer '%s' is full: %s fields wait in this process and could not be sent. Nothing was written.",
+  503,
+)
+
+/** A write to a buffer was not confirmed. It is kept in this process and sent again: do not repeat it. */
+export const BufferUnconfirmedError: Constructor = createError(
+  'FST_RESPONSE_CACHE_BUFFER_UNCONFIRMED',
+  "The buffer '%s': %s. What was written is kept in this process and sent again.",
+  503,
+)
+
+/** Somebody else has the lock, and had it for as long as the caller would wait. Nothing was run. */
+export const LockNotAcquiredError: Constructor = createError(
+  'FST_RESPONSE_CACHE_LOCK_NOT_ACQUIRED',
+  "The lock '%s' is held by somebody else.",
+  409,
+)
+
+const LostError: Constructor = createError(
+  'FST_RESPONSE_CACHE_LOCK_LOST',
+  "The lock '%s' was lost while work went on under it: Redis did not confirm it in time, or somebody else has it.",
+  503,
+)
+
+/**
+ * The lock was lost before the work under it had ended. `value` is what that returned all the same,
+ * when it did.
+ */
+export class LockLostError<T = unknown> extends LostError {
+  readonly value: T | undefined
+
+  constructor(name: string, value?: T) {
+    super(name)
+    this.value = value
+  }
+}
+
 /** The cache was closed, so it can no longer promise anything about invalidations. */
 export const ClosedError: Constructor = createError(
   'FST_RESPONSE_CACHE_CLOSED',

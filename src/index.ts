@@ -39,15 +39,26 @@ export const responseCache: FastifyPluginAsync<ResponseCacheOptions> = fp(plugin
 
 export default responseCache
 
-export type { CacheClient, CacheNamespace, InvalidateOptions } from './client.ts'
+export type { BufferBatch, FlushContext } from './buffer-flusher.ts'
+export type { BufferOptions } from './buffers.ts'
+export type { CacheClient, CacheNamespace } from './client.ts'
+export type { InvalidateOptions } from './client-invalidate.ts'
 export type { InspectTarget } from './client-inspect.ts'
 export type { KeysOptions } from './client-values.ts'
 export type { Duration } from './durations.ts'
+export type { CompressionOptions } from './compression.ts'
+export type { EncryptionOptions } from './encryption-keys.ts'
+export type { EncryptionKey } from './sealing.ts'
 export {
+  BufferFullError,
+  BufferUnconfirmedError,
   ClosedError,
+  EventError,
   InvalidArgumentError,
   InvalidOptionError,
   InvalidationPendingError,
+  LockLostError,
+  LockNotAcquiredError,
   OnlyIfCachedError,
   RedisUnavailableError,
   UnusableValidationError,
@@ -72,6 +83,8 @@ export type { CoalesceOptions } from './options-coalesce.ts'
 export type { ReadYourWritesOptions } from './options-consistency.ts'
 export type { NormalizeOptions } from './options-http.ts'
 export type { CacheRequest, RouteCacheOptions, VaryOptions } from './options-route.ts'
+export type { CacheEvents, EventMapping } from './events.ts'
+export type { LockContext, LockOptions } from './locks.ts'
 export { isRefresh } from './refresh-request.ts'
 export type { InspectOptions, Inspection } from './inspection.ts'
 export type { RouteState, Stats, ValueStats } from './stats.ts'
@@ -79,4 +92,5 @@ export type { RouteStats } from './telemetry.ts'
 export type { Serializer } from './value-codec.ts'
 export type { GetOrSetOptions, MadeOptions, ValueOptions } from './value-options.ts'
 export type { NamespaceOptions } from './value-space.ts'
+export type { WriteBuffer } from './write-behind.ts'
 export type { WrapOptions, WrappedFunction } from './wrapped-function.ts'

@@ -1,7 +1,10 @@
 import type { FastifyInstance } from 'fastify'
 import type { RedisOptions } from 'ioredis'
 
+import { type CompressionOptions, readCompression } from './compression.ts'
+import { type EncryptionOptions, readKeys } from './encryption-keys.ts'
 import { InvalidOptionError } from './errors.ts'
+import type { Packing } from './frame-packing.ts'
 import { CREDENTIAL_FIELDS } from './http/credentials.ts'
 import { isFieldName } from './http/fields.ts'
 import {
@@ -14,6 +17,7 @@ import { MAX_TIMER_MS, OptionsReader } from './options-reader.ts'
 import { type CheckedRedis, checkRedis } from './options-redis.ts'
 import type { RouteCacheOptions } from './options-route.ts'
 import type { Durability } from './invalidation/redis-replicas.ts'
+import type { EncryptionKey } from './sealing.ts'
 import type { BreakerOptions, RedisClient } from './store/redis-guard.ts'
 
 /** Options of the plugin. */
@@ -92,6 +96,18 @@ export interface ResponseCacheOptions {
    * @default false
    */
   inputGuard?: boolean | 'warn'
+  /**
+   * Seals what is stored in Redis, names and tags included, with keys that only the application has.
+   * What is in this process's memory stays readable. `{ keys: [{ id, secret }] }`; see
+   * docs/encryption.md. @default false
+   */
+  encryption?: EncryptionOptions | false
+  /**
+   * Bodies that become smaller by it are compressed in Redis, of responses and of values; not in
+   * memory, and not what has a Content-Encoding or is an image. Takes place beside the reply.
+   * @default false
+   */
+  compression?: boolean | CompressionOptions
   /** Told of trouble that was not allowed to become an error. Rate-limited logging happens anyway. */
   onError?: (error: Error, context: { operation: string }) => void
   /** The name of the cache client on the instance. @default 'cache' */
@@ -117,6 +133,8 @@ export interface CheckedOptions {
   xCache: boolean
   cacheGroups: boolean
   inputGuard: true | 'warn' | undefined
+  encryption: readonly EncryptionKey[] | undefined
+  packing: Packing | false
   onError: ResponseCacheOptions['onError']
   decorateAs: string
 }
@@ -126,6 +144,7 @@ const KNOWN = [
   ...['redis', 'namespace', 'memory', 'defaults', 'global', 'consistency', 'credentialHeaders'],
   ...['deadlineMs', 'softDeadlineMs', 'breaker', 'statusHeader', 'cacheGroups', 'onError'],
   ...['decorateAs', 'readYourWrites', 'durability', 'inputGuard'],
+  ...['encryption', 'compression'],
 ]
 const DEFAULT_MAX_BYTES = 64 * 1024 * 1024
 
@@ -162,6 +181,8 @@ export function checkOptions(options: ResponseCacheOptions, app: FastifyInstance
     xCache: statusHeader === 'x-cache',
     cacheGroups: reader.flag('cacheGroups') ?? false,
     inputGuard: checkInputGuard(reader),
+    encryption: checkEncryption(reader),
+    packing: checkCompression(reader),
     onError: reader.function<NonNullable<ResponseCacheOptions['onError']>>('onError'),
     decorateAs,
   }
@@ -191,6 +212,22 @@ function checkMemory(reader: OptionsReader, withRedis: boolean): CheckedOptions[
   const maxEntryBytes = memory?.integer('maxEntryBytes', 1) ?? Math.ceil(maxBytes / 8)
   if (maxEntryBytes > maxBytes) memory!.fail('maxEntryBytes', `at most maxBytes (${maxBytes})`)
   return { maxBytes, maxEntryBytes }
+}
+
+function checkEncryption(reader: OptionsReader): CheckedOptions['encryption'] {
+  const encryption = reader.value('encryption')
+  if (encryption === undefined || encryption === false) return undefined
+  const keys = readKeys(encryption)
+  if ('path' in keys) reader.failUnseen(`encryption${keys.path}`, keys.expected)
+  return keys
+}
+
+function checkCompression(reader: OptionsReader): Packing | false {
+  const packing = readCompression(reader.value('compression') ?? false)
+  if (packing && 'path' in packing) {
+    reader.failUnseen(`compression${packing.path}`, packing.expected)
+  }
+  return packing
 }
 
 function checkDefaults(reader: OptionsReader): RouteCacheOptions {

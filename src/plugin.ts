@@ -13,6 +13,7 @@ import { InputGuard } from './input-guard.ts'
 import { LocalLog } from './invalidation/local-log.ts'
 import type { InvalidationLog } from './invalidation/log.ts'
 import { RedisLog } from './invalidation/redis-log.ts'
+import { SealedLog } from './invalidation/sealed-log.ts'
 import { type CheckedOptions, type ResponseCacheOptions, checkOptions } from './options.ts'
 import { isRedisClient } from './options-redis.ts'
 import { checkRouteOptions } from './options-route.ts'
@@ -24,6 +25,8 @@ import { RequestCapture } from './request-capture.ts'
 import { Revalidator } from './revalidator.ts'
 import { RedisFitness, withAdvice } from './redis-fitness.ts'
 import { attachRoutes } from './routes.ts'
+import { Sealing } from './sealing.ts'
+import { EntryFrames } from './store/entry-frames.ts'
 import { MemoryStore } from './store/memory-store.ts'
 import { type RedisClient, RedisGuard } from './store/redis-guard.ts'
 import { RedisLeases } from './store/redis-lease.ts'
@@ -48,7 +51,9 @@ export const plugin: FastifyPluginAsync<ResponseCacheOptions> = async (app, opti
   const log = app.log.child({ cache: checked.namespace }) as unknown as Logger
   const trouble = new Trouble(log, checked.onError)
   const guard = await openGuard(app, checked, trouble)
-  const tiers = buildTiers(checked, guard, trouble)
+  const sealing = checked.encryption && new Sealing(checked.namespace, checked.encryption)
+  const frames = guard && buildFrames(checked, sealing, trouble)
+  const tiers = buildTiers(checked, { guard, frames, sealing }, trouble)
   const cache = new ResponseCache({
     namespace: checked.namespace,
     tiers,
@@ -64,7 +69,7 @@ export const plugin: FastifyPluginAsync<ResponseCacheOptions> = async (app, opti
       now: Date.now,
       onTrouble: (operation, error) => trouble.report(operation, error),
     }),
-    fleet: guard && new FleetFlights(new RedisLeases(guard, checked.namespace)),
+    fleet: guard && new FleetFlights(new RedisLeases(guard, checked.namespace, frames)),
     readYourWrites: guard && ownWrites(checked, tiers),
     inputGuard:
       checked.inputGuard && new InputGuard(checked.inputGuard, (line) => trouble.note(line)),
@@ -122,9 +127,25 @@ async function open(
   return openRedis(app, name, redis, (error) => trouble.report('connect', withAdvice(error)))
 }
 
+function buildFrames(
+  { namespace, packing }: CheckedOptions,
+  sealing: Sealing | undefined,
+  trouble: Trouble,
+): EntryFrames {
+  const error = new Error('a stored entry is damaged, not encrypted, or of another key')
+  const onUnopened = (): void => trouble.report('decrypt', error)
+  return new EntryFrames({ namespace, sealing, packing, onUnopened })
+}
+
+interface RedisParts {
+  guard: RedisGuard | undefined
+  frames: EntryFrames | undefined
+  sealing: Sealing | undefined
+}
+
 function buildTiers(
   checked: CheckedOptions,
-  guard: RedisGuard | undefined,
+  { guard, frames, sealing }: RedisParts,
   trouble: Trouble,
 ): TieredCache {
   const fitness = new RedisFitness(checked.namespace, (message) => trouble.note(message))
@@ -143,8 +164,8 @@ function buildTiers(
     trouble.report('decode', new Error('a stored entry is damaged or of another format'))
   return new TieredCache({
     memory: checked.memory && new MemoryStore(checked.memory),
-    redis: guard && new RedisStore(guard, checked.namespace, onDamaged),
-    log,
+    redis: guard && new RedisStore(guard, checked.namespace, onDamaged, frames),
+    log: guard && sealing ? new SealedLog(log, sealing) : log,
     now: Date.now,
     softDeadlineMs: checked.softDeadlineMs,
   })

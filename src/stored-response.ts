@@ -78,7 +78,10 @@ export const EPOCH_LENGTH = 16
  * that the frame of a text is a text, which Redis clients send without a copy.
  */
 const MAGIC = 'FRC2'
-export const MAGIC_NUMBER: number = Buffer.from(MAGIC).readUInt32BE(0)
+const MAGIC_NUMBER: number = Buffer.from(MAGIC).readUInt32BE(0)
+/** The same with a packed body. Who does not know of that finds nothing. */
+const PACKED_MAGIC = 'FRC3'
+const PACKED_MAGIC_NUMBER: number = Buffer.from(PACKED_MAGIC).readUInt32BE(0)
 const CHECKSUM_AT = MAGIC.length
 const EPOCH_AT = CHECKSUM_AT + 8
 const SEQ_AT = EPOCH_AT + EPOCH_LENGTH
@@ -111,23 +114,34 @@ function headOf(entry: StoredEntry): Head {
   return head
 }
 
-/** The frame of an entry. Its checksum also covers the key: found under another, it is damaged. */
-export function encodeEntry(key: string, entry: StoredEntry): string | Buffer {
-  const { body } = entry
+/**
+ * The frame of an entry. Its checksum also covers the key: found under another, it is damaged.
+ *
+ * @param packed What stands in the place of the body.
+ */
+export function encodeEntry(key: string, entry: StoredEntry, packed?: Buffer): string | Buffer {
+  const body = packed ?? entry.body
+  const magic = packed === undefined ? MAGIC : PACKED_MAGIC
+  const start = keyNumber(packed === undefined ? key : packedKey(key))
   const headText = JSON.stringify(headOf(entry))
   const seq = String(entry.seq).padStart(SEQ_LENGTH, '0')
   const lengths = hex8(Buffer.byteLength(headText)) + hex8(bodyBytes(body))
   const text = entry.epoch + seq + lengths + headText
   if (!(body instanceof Buffer)) {
     const covered = body === undefined ? text : text + body
-    return MAGIC + hex8(crc32(covered, keyNumber(key))) + covered
+    return magic + hex8(crc32(covered, start)) + covered
   }
-  const covered = crc32(body, crc32(text, keyNumber(key)))
-  return Buffer.concat([Buffer.from(MAGIC + hex8(covered) + text), body])
+  const covered = crc32(body, crc32(text, start))
+  return Buffer.concat([Buffer.from(magic + hex8(covered) + text), body])
 }
 
 function hex8(number: number): string {
   return number.toString(16).padStart(8, '0')
+}
+
+/** So that the checksum tells one kind of frame from the other. */
+function packedKey(key: string): string {
+  return `${key}\0`
 }
 
 /** Where the checksum starts from: other keys, other checksums. FNV-1a. */
@@ -150,16 +164,30 @@ export interface CheckedFrame {
   readonly checksum: number
   /** Where the body begins. */
   readonly bodyAt: number
+  readonly body: Buffer
+  /** The body is to be unpacked before the entry is read. */
+  readonly isPacked: boolean
+}
+
+/** What kind of frame it is, by its beginning; undefined when it is none. */
+export function frameKind(bytes: Buffer): 'plain' | 'packed' | undefined {
+  if (bytes.length < PRELUDE) return undefined
+  const magic = bytes.readUInt32BE(0)
+  if (magic === MAGIC_NUMBER) return 'plain'
+  return magic === PACKED_MAGIC_NUMBER ? 'packed' : undefined
 }
 
 /** Undefined when anything about the bytes is odd. Never throws. */
 export function checkFrame(key: string, bytes: Buffer): CheckedFrame | undefined {
-  if (bytes.length < PRELUDE || bytes.readUInt32BE(0) !== MAGIC_NUMBER) return undefined
+  const kind = frameKind(bytes)
+  if (kind === undefined) return undefined
+  const isPacked = kind === 'packed'
   const checksum = hexAt(bytes, CHECKSUM_AT)
-  if (checksum !== crc32(bytes.subarray(EPOCH_AT), keyNumber(key))) return undefined
+  const start = keyNumber(isPacked ? packedKey(key) : key)
+  if (checksum !== crc32(bytes.subarray(EPOCH_AT), start)) return undefined
   const bodyAt = PRELUDE + hexAt(bytes, HEAD_LENGTH_AT)
   if (bodyAt + hexAt(bytes, BODY_LENGTH_AT) !== bytes.length) return undefined
-  return { bytes, checksum, bodyAt }
+  return { bytes, checksum, bodyAt, body: bytes.subarray(bodyAt), isPacked }
 }
 
 /** Eight hex digits, or NaN, which is equal to nothing. */
@@ -205,9 +233,9 @@ export function readEntry(frame: CheckedFrame): StoredEntry | undefined {
   return head.n === undefined ? entry : { ...entry, name: head.n }
 }
 
-function bodyOf({ bytes, bodyAt }: CheckedFrame, kind: Head['x']): StoredEntry['body'] {
-  if (kind === undefined) return bytes.subarray(bodyAt)
-  return kind === 1 ? bytes.toString('utf8', bodyAt) : undefined
+function bodyOf({ body }: CheckedFrame, kind: Head['x']): StoredEntry['body'] {
+  if (kind === undefined) return body
+  return kind === 1 ? body.toString('utf8') : undefined
 }
 
 /** The same entry as one that was read before from a frame with this checksum; only the body is new. */
@@ -217,8 +245,8 @@ export function rereadEntry(known: StoredEntry, frame: CheckedFrame): StoredEntr
   return { ...known, body: bodyOf(frame, kind) }
 }
 
-/** Both steps. */
+/** Both steps, for a body that is not packed. */
 export function decodeEntry(key: string, bytes: Buffer): StoredEntry | undefined {
   const frame = checkFrame(key, bytes)
-  return frame && readEntry(frame)
+  return frame && !frame.isPacked ? readEntry(frame) : undefined
 }

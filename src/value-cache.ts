@@ -1,7 +1,8 @@
-import type { Outcome } from './collapser.ts'
+import type { Flight, Outcome } from './collapser.ts'
 import { InvalidArgumentError } from './errors.ts'
 import type { Turn } from './fleet-flight.ts'
 import type { FleetLease } from './fleet-lease.ts'
+import { isFresh } from './http/freshness.ts'
 import type { Receipt } from './invalidation/log.ts'
 import type { ResponseCache } from './response-cache.ts'
 import type { ValueCounters, ValueStats } from './stats.ts'
@@ -10,7 +11,7 @@ import { type LogPosition, type StoredEntry, bodyBytes, plainLifetimes } from '.
 import { UNREADABLE } from './value-codec.ts'
 import type { ValueFailures } from './value-failures.ts'
 import { type ValuePlan, tagsFor } from './value-options.ts'
-import type { ValueSpace } from './value-space.ts'
+import { type ValueSpace, useFormat } from './value-space.ts'
 
 /** What all namespaces of one registration share. */
 export interface ValueParts {
@@ -36,6 +37,8 @@ export class ValueCache {
     this.space = space
     this.stats = counters.of(space.id)
     this.#failures = failures
+    const frames = cache.tiers.redis?.frames
+    if (frames !== undefined) useFormat(space, frames)
   }
 
   async get<T>(key: string): Promise<T | undefined> {
@@ -45,8 +48,7 @@ export class ValueCache {
   }
 
   async has(key: string): Promise<boolean> {
-    const found = await this.find(this.space.nameOf(key))
-    return this.#count(found ?? UNREADABLE)
+    return this.#count((await this.find(this.space.nameOf(key))) ?? UNREADABLE)
   }
 
   async getMany<T>(keys: Iterable<string>): Promise<Map<string, T>> {
@@ -112,16 +114,12 @@ export class ValueCache {
     const { collapser, tiers } = this.cache
     const calledAt = performance.now()
     const flight = collapser.join(name, tiers.now(), MAX_WAIT_MS)
-    if (flight !== undefined) {
-      const cached = await collapser.wait(flight, MAX_WAIT_MS)
-      if (flight.failure !== undefined) throw flight.failure.error
-      const value = cached && tiers.usable(cached, tiers.now()) ? this.#decode(cached) : UNREADABLE
-      if (value !== UNREADABLE) {
-        this.stats.hits++
-        return value as T
-      }
+    const { own, value: shared } =
+      flight === undefined ? this.#lead(name) : await this.#follow(name, flight, calledAt)
+    if (shared !== UNREADABLE) {
+      this.stats.hits++
+      return shared as T
     }
-    const own = collapser.lead(name, tiers.now(), MAX_WAIT_MS)
     let outcome: Outcome = 'overtaken'
     let lease: FleetLease | undefined
     try {
@@ -147,6 +145,30 @@ export class ValueCache {
     }
   }
 
+  #lead(name: string): Followed {
+    const own = this.cache.collapser.lead(name, this.cache.tiers.now(), MAX_WAIT_MS)
+    return { own, value: UNREADABLE }
+  }
+
+  /**
+   * What others make of it who have called before; of what an invalidation overtook, the next. Joined
+   * or begun in one step, so that of those who have waited in vain one runs.
+   */
+  async #follow(name: string, from: Flight, calledAt: number): Promise<Followed> {
+    const { collapser, tiers, log } = this.cache
+    const arrivedAt = tiers.now()
+    for (let flight: Flight | undefined = from; flight !== undefined;) {
+      const cached = await collapser.wait(flight, MAX_WAIT_MS - (performance.now() - calledAt))
+      if (flight.failure !== undefined) throw flight.failure.error
+      if (cached === undefined || !isFresh(cached.entry, tiers.now())) break
+      // Nobody can tell what was invalidated during a longer run.
+      if (!log.verified() && arrivedAt - flight.startedAt > log.state().stalenessBoundMs) break
+      if (tiers.usable(cached, tiers.now())) return { own: undefined, value: this.#decode(cached) }
+      flight = collapser.join(name, tiers.now(), MAX_WAIT_MS)
+    }
+    return this.#lead(name)
+  }
+
   /** What is stored, by another process meanwhile; or the right to make it for all processes. */
   async #findOrContest(
     name: string,
@@ -169,9 +191,8 @@ export class ValueCache {
     const body = this.encode(key, value, plan)
     const tags = this.#tagsOf(key, tagsFor(plan, value))
     const entry = this.#entry(key, fence, { tags, ttl: plan.ttl, body })
-    const current = entry ?? { ...NOWHERE, ...plainLifetimes(0, 0), tags: [], body }
-    const made = new Cached(current, 'handler')
-    if (entry === undefined) return { made, stored: NOT_STORED }
+    const made = new Cached(entry ?? { ...NOWHERE, ...OVER, body }, 'handler')
+    if (entry === undefined || fence.epoch === '') return { made, stored: NOT_STORED }
     return { made, stored: log.allows(entry) ? tiers.store(name, entry) : undefined }
   }
 
@@ -203,7 +224,7 @@ export class ValueCache {
 
   /** From here on nothing computed before is used for these keys. Rejects as the log does. */
   invalidate(keys: readonly string[]): Promise<Receipt> {
-    const tags = keys.map((key) => this.space.tagOf(key))
+    const tags = keys.flatMap((key) => this.space.tagsOf(key))
     return this.cache.invalidate({ tags, mode: 'expire' })
   }
 
@@ -220,8 +241,8 @@ export class ValueCache {
   ): Promise<boolean> {
     const tags = this.#tagsOf(key, plan.listed)
     const entry = this.#entry(key, receipt, { tags, ttl: plan.ttl, body })
-    // Of another epoch than this process knows: nobody could read it here.
-    if (entry === undefined || !this.cache.log.allows(entry)) return false
+    // Of another epoch than this process knows: nobody could read it.
+    if (entry === undefined || receipt.epoch === '' || !this.cache.log.allows(entry)) return false
     return this.cache.tiers.store(this.space.nameOf(key), entry)
   }
 
@@ -247,7 +268,7 @@ export class ValueCache {
   }
 
   #tagsOf(key: string, encoded: readonly string[]): string[] {
-    return [this.space.tagOf(key), ...this.space.tags, ...encoded]
+    return [...this.space.tagsOf(key), ...this.space.tags, ...encoded]
   }
 
   #entry(
@@ -255,11 +276,16 @@ export class ValueCache {
     { epoch, seq }: LogPosition,
     { tags, ttl, body }: { tags: string[]; ttl: number; body: StoredEntry['body'] },
   ): StoredEntry | undefined {
-    if (epoch === '' || bodyBytes(body) > this.cache.maxEntryBytes) return undefined
-    const now = this.cache.tiers.now()
-    const lifetimes = plainLifetimes(now, now + ttl * 1000)
-    return { ...NOWHERE, epoch, seq, tags, ...lifetimes, body, ...this.space.nameIn(key) }
+    if (bodyBytes(body) > this.cache.maxEntryBytes) return undefined
+    const [now, name] = [this.cache.tiers.now(), this.space.nameIn(key)]
+    return { ...NOWHERE, epoch, seq, tags, ...plainLifetimes(now, now + ttl * 1000), body, ...name }
   }
+}
+
+/** What another has made, or the run that others follow, if there may be one. */
+interface Followed {
+  readonly own: Flight | undefined
+  readonly value: unknown
 }
 
 interface Made {
@@ -269,6 +295,6 @@ interface Made {
 }
 
 const NOT_STORED = Promise.resolve(false)
-
+const OVER = { ...plainLifetimes(0, 0), tags: [] }
 /** A value has no status, no header section and, until stored, no position. */
 const NOWHERE = { epoch: '', seq: 0, status: 0, headers: [], removed: [], varies: undefined }

@@ -40,8 +40,10 @@ async function* inRedis(
   listing: RedisListing,
   prefix: string,
 ): AsyncGenerator<Batch> {
-  for (const pattern of patternsOf(space, prefix)) {
-    for await (const batch of listing.find(pattern)) {
+  const sealed = listing.sealedPrefixOf(space.group)
+  const patterns = sealed === undefined ? patternsOf(space, prefix) : [`${globLiteral(sealed)}*`]
+  for (const pattern of patterns) {
+    for await (const batch of listing.find(space.group, pattern)) {
       // What may be used is known only while the log can be trusted.
       if (!cache.log.verified() && !(await cache.log.confirm())) {
         throw new RedisUnavailableError('A list of keys', 'the log of invalidations is out of date')
@@ -52,7 +54,7 @@ async function* inRedis(
 }
 
 /** Long keys are stored under their digest, whatever they begin with. */
-function patternsOf({ readablePrefix, digestPrefix }: ValueSpace, prefix: string): string[] {
-  if (prefix === '') return [`${globLiteral(readablePrefix.slice(0, -1))}[:#]*`]
+function patternsOf({ group, readablePrefix, digestPrefix }: ValueSpace, prefix: string): string[] {
+  if (prefix === '') return [`${globLiteral(group)}[:#]*`]
   return [`${globLiteral(readablePrefix + prefix)}*`, `${globLiteral(digestPrefix)}*`]
 }

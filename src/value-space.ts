@@ -1,7 +1,12 @@
+import type { EntryFrames } from './store/entry-frames.ts'
+import { type CompressionOptions, readCompression } from './compression.ts'
+import { type EncryptionOptions, readKeys } from './encryption-keys.ts'
 import { DURATION_HELP, type Duration, seconds } from './durations.ts'
 import { InvalidArgumentError } from './errors.ts'
+import type { Packing } from './frame-packing.ts'
 import { digest } from './http/encoding.ts'
 import { encodeTag } from './invalidation/tags.ts'
+import { type EncryptionKey, Sealing } from './sealing.ts'
 import type { StoredEntry } from './stored-response.ts'
 import { type Codec, type Serializer, codecOf, jsonCodec } from './value-codec.ts'
 
@@ -20,11 +25,21 @@ export interface NamespaceOptions {
   version?: string | number
   /** Accept what JSON silently makes of a Date, a Map, NaN, undefined. @default that of the parent */
   lossy?: boolean
+  /**
+   * Keys of its own for what it and namespaces in it store in Redis. With and without, it is not the
+   * same namespace, and shares no values. Tags of values are as readable as the plugin's own option
+   * `encryption` leaves them; keys are not. @default that of the parent
+   */
+  encryption?: EncryptionOptions
+  /** Compresses what is stored in Redis; see the plugin's own option. @default that of the parent */
+  compression?: boolean | CompressionOptions
 }
 
-const KNOWN_OPTIONS = ['ttl', 'serializer', 'version', 'lossy']
+const KNOWN_OPTIONS = ['ttl', 'serializer', 'version', 'lossy', 'encryption', 'compression']
 const NAME = /^[\w.-]{1,64}$/
 const MAX_DEPTH = 8
+/** In the id of a namespace with keys of its own. */
+const SEALED_MARK = '~'
 const MAX_READABLE_KEY_LENGTH = 200
 
 /**
@@ -37,6 +52,14 @@ export class ValueSpace {
   readonly ttl: number | undefined
   readonly codec: Codec
   readonly lossy: boolean
+  /** Of the application: what sealing keys are bound to. */
+  readonly #scope: string
+  /** With keys of its own, or those of a namespace around it. */
+  readonly sealing: Sealing | undefined
+  /** Undefined: as the plugin, or a namespace around it. */
+  readonly packing: Packing | false | undefined
+  /** What all stored names begin with: `d`, or `n:` and the id. */
+  readonly group: string
   /** Encoded: this namespace, and those around it. */
   readonly tags: readonly string[]
   /** In front of the keys that can be read in a stored name, and of the digests of longer ones. */
@@ -46,29 +69,38 @@ export class ValueSpace {
   private constructor(
     id: string,
     tags: readonly string[],
-    parts: Pick<ValueSpace, 'ttl' | 'codec' | 'lossy'>,
+    parts: Pick<ValueSpace, 'ttl' | 'codec' | 'lossy' | 'sealing' | 'packing'> & { scope: string },
   ) {
     this.id = id
     this.tags = tags
     this.ttl = parts.ttl
     this.codec = parts.codec
     this.lossy = parts.lossy
-    const start = id === '' ? 'd' : `n:${id}`
-    this.readablePrefix = `${start}:`
-    this.digestPrefix = `${start}#`
+    this.sealing = parts.sealing
+    this.packing = parts.packing
+    this.#scope = parts.scope
+    this.group = id === '' ? 'd' : `n:${id}`
+    this.readablePrefix = `${this.group}:`
+    this.digestPrefix = `${this.group}#`
   }
 
-  static root(defaultTtl: Duration | undefined): ValueSpace {
-    return new ValueSpace('', [], { ttl: seconds(defaultTtl), codec: jsonCodec, lossy: false })
+  static root(defaultTtl: Duration | undefined, scope = ''): ValueSpace {
+    const ttl = seconds(defaultTtl)
+    const formats = { sealing: undefined, packing: undefined }
+    const base = { ttl, codec: jsonCodec, lossy: false, ...formats, scope }
+    return new ValueSpace('', [], base)
   }
 
   inner(name: string, options: NamespaceOptions = {}): ValueSpace {
     const where = `namespace '${name}'`
     checkNames(where, options, KNOWN_OPTIONS)
-    const { ttl, serializer, version, lossy } = options
+    const { ttl, serializer, version, lossy, encryption, compression } = options
+    const keys = encryption === undefined ? undefined : checkKeys(where, encryption)
     checkPart(`the name of ${where}`, name)
     if (version !== undefined) checkPart(`${where}: version`, String(version))
-    const part = version === undefined ? name : `${name}@${version}`
+    // What cannot be read here was not invalidated from here either, so it is another namespace.
+    const mark = keys === undefined ? '' : SEALED_MARK
+    const part = (version === undefined ? name : `${name}@${version}`) + mark
     if (this.tags.length >= MAX_DEPTH) {
       throw new InvalidArgumentError(`${where} is nested too deeply; ${MAX_DEPTH} is the most`)
     }
@@ -77,6 +109,9 @@ export class ValueSpace {
       ttl: ttl === undefined ? this.ttl : checkTtl(where, ttl),
       codec: serializer === undefined ? this.codec : codecOf(checkSerializer(where, serializer)),
       lossy: checkFlag(where, 'lossy', lossy) ?? this.lossy,
+      sealing: keys === undefined ? this.sealing : new Sealing(`${this.#scope}#n:${id}`, keys),
+      packing: compression === undefined ? this.packing : checkCompression(where, compression),
+      scope: this.#scope,
     })
   }
 
@@ -88,9 +123,10 @@ export class ValueSpace {
     return isReadable(key) ? this.readablePrefix + key : this.digestPrefix + digest(key)
   }
 
-  /** The tag that every value under the key carries. */
-  tagOf(key: string): string {
-    return this.id === '' ? encodeTag('key', key) : encodeTag('inner', `${this.id}:${key}`)
+  /** The tag that every value under the key carries; where it is sealed, one for each secret. */
+  tagsOf(key: string): string[] {
+    const tag = this.id === '' ? encodeTag('key', key) : encodeTag('inner', `${this.id}:${key}`)
+    return this.sealing?.tagNames(tag).map((name) => `n:~${name}`) ?? [tag]
   }
 
   /** What an entry has to carry so that `keyOf` can tell its key. */
@@ -131,6 +167,18 @@ export function checkFlag(where: string, name: string, value: unknown): boolean 
   throw new InvalidArgumentError(`${where}: ${name} must be true or false`)
 }
 
+function checkKeys(where: string, encryption: unknown): readonly EncryptionKey[] {
+  const keys = readKeys(encryption)
+  if (!('path' in keys)) return keys
+  throw new InvalidArgumentError(`${where}: encryption${keys.path} must be ${keys.expected}`)
+}
+
+function checkCompression(where: string, compression: unknown): Packing | false {
+  const packing = readCompression(compression)
+  if (!packing || !('path' in packing)) return packing
+  throw new InvalidArgumentError(`${where}: compression${packing.path} must be ${packing.expected}`)
+}
+
 function checkPart(what: string, part: unknown): void {
   if (typeof part === 'string' && NAME.test(part)) return
   throw new InvalidArgumentError(
@@ -142,4 +190,17 @@ function checkSerializer(where: string, serializer: unknown): Serializer {
   const { encode, decode } = Object(serializer) as Record<string, unknown>
   if (typeof encode === 'function' && typeof decode === 'function') return serializer as Serializer
   throw new InvalidArgumentError(`${where}: serializer must be an object with encode and decode`)
+}
+
+/** From here on what the space stores is written as it says. */
+export function useFormat({ id, sealing, packing }: ValueSpace, frames: EntryFrames): void {
+  if (packing !== undefined) frames.setOwn(id, { packing })
+  if (sealing === undefined) return
+  const known = frames.ownOf(id)?.sealing
+  if (known !== undefined && !known.equals(sealing)) {
+    throw new InvalidArgumentError(`namespace '${id}' was opened with other keys before`)
+  }
+  if (known === undefined && !frames.setOwn(id, { sealing })) {
+    throw new InvalidArgumentError('there are too many namespaces with keys of their own')
+  }
 }

@@ -1,5 +1,6 @@
 import { WriteUnconfirmedError } from './errors.ts'
 import type { Receipt } from './invalidation/log.ts'
+import { nameOnly } from './invalidation/tags.ts'
 import type { LogPosition } from './stored-response.ts'
 import type { ValueCache } from './value-cache.ts'
 import { type ValuePlan, tagsFor } from './value-options.ts'
@@ -48,7 +49,11 @@ async function keep(values: ValueCache, key: string, written: Written): Promise<
   // sees that of the first, and keeps nothing.
   const { log } = values.cache
   const isAlone = begun.epoch === receipt.epoch && receipt.before <= begun.seq
-  if (!isAlone || log.position.seq < receipt.seq || !log.allows({ ...begun, tags: listed })) return
+  if (!isAlone || log.position.seq < receipt.seq) return
+  // Its own invalidation names the key; what else came since the write began may have meant more.
+  const { space } = values
+  const tags = [...space.tags, ...space.tagsOf(key).map(nameOnly), ...listed]
+  if (!log.allows({ ...begun, tags })) return
   values.stats.sets++
   await values.storeAt(key, receipt, { ...plan, listed, tagsOf: undefined }, body)
 }

@@ -10,10 +10,13 @@ import {
   EPOCH_LENGTH,
   FRAME_FORMAT,
   type StoredEntry,
+  checkFrame,
   decodeEntry,
   encodeEntry,
   plainLifetimes,
+  readEntry,
 } from '../src/stored-response.ts'
+import { unpack } from '../src/frame-packing.ts'
 import { isReplayable } from '../src/http/fields.ts'
 
 const KEY = 'shop:r:key'
@@ -135,6 +138,35 @@ describe('golden frames', () => {
       assert.deepEqual(decodeEntry(key, golden(name)), expected)
     })
   }
+})
+
+describe('golden packed frame', () => {
+  const key = 'shop:r:packed'
+  const body = 'said again and again, '.repeat(100)
+  // As gzip has packed it once; other versions of zlib may do it in other bytes.
+  const packed = Buffer.concat([
+    Buffer.from('g00000898'),
+    Buffer.from(
+      'H4sIAAAAAAAAAytOzExRSExPzMxTSMyDsnQUikdFR0VHRUdFR0VHRUdFR0XpLgoA0UR3g5gIAAA=',
+      'base64',
+    ),
+  ])
+  const file = readFileSync(join(root, 'test', 'fixtures', 'frames', 'frc3-text.bin'))
+
+  it('is written today with exactly the bytes on file', () => {
+    assert.deepEqual(encodeEntry(key, entry({ body }), packed), file)
+  })
+
+  it('is read today from the bytes on file, and only as what it is', async () => {
+    const frame = checkFrame(key, file)
+    assert.ok(frame?.isPacked)
+    const unpacked = await unpack(frame.body, 10_000)
+    assert.deepEqual(readEntry({ ...frame, body: unpacked! }), entry({ body }))
+    assert.equal(decodeEntry(key, file), undefined)
+    const other = Buffer.from(file)
+    other.write('FRC2')
+    assert.equal(checkFrame(key, other), undefined)
+  })
 })
 
 describe('encodeEntry and decodeEntry', () => {

@@ -1,4 +1,7 @@
+import { LogPatterns } from './log-patterns.ts'
 import type { Fenced, Invalidation, InvalidationMode, Verdict } from './log.ts'
+
+const MODES = ['purge', 'expire', 'soft'] as const satisfies InvalidationMode[]
 
 /**
  * The compacted log: for each tag the seqs of its last invalidations, and a floor for everything
@@ -19,6 +22,8 @@ export class LogTable {
   readonly #lastHard = new Map<string, number>()
   /** Of tags that were purged: the last time. */
   readonly #lastPurge = new Map<string, number>()
+  /** Those of the tags that are patterns. */
+  readonly #patterns = new LogPatterns()
 
   constructor(maxTags: number) {
     this.#maxTags = maxTags
@@ -43,6 +48,7 @@ export class LogTable {
       this.#lastSeq.delete(tag)
       this.#lastSeq.set(tag, seq)
     }
+    this.raiseFloor(this.#patterns.note(tag, seq) ?? 0)
     this.version++
     if (this.#lastSeq.size > this.#maxTags) this.#compact()
   }
@@ -58,6 +64,18 @@ export class LogTable {
     this.version++
   }
 
+  /** Takes over what another table of the same log knows of the time after a position. */
+  continue(other: LogTable, seq: number): void {
+    for (const [tag, last] of other.#lastSeq) {
+      if (last <= seq) continue
+      for (const mode of MODES) {
+        const known = other.lastSeq(tag, mode)
+        if (known !== undefined && known > seq) this.merge(tag, known, mode)
+      }
+    }
+    if (other.floor > seq) this.raiseFloor(other.floor)
+  }
+
   /** Whether nothing that the entry depends on was invalidated after its position. */
   allows(entry: Fenced): boolean {
     if (entry.seq < this.floor) return false
@@ -65,7 +83,7 @@ export class LogTable {
       const seq = this.#lastSeq.get(tag)
       if (seq !== undefined && seq > entry.seq) return false
     }
-    return true
+    return this.#patterns.allow(entry)
   }
 
   /** What became of an entry of this epoch. */
@@ -73,7 +91,7 @@ export class LogTable {
     if (this.allows(entry)) return 'valid'
     if (entry.seq < this.floor) return 'purged'
     let expired = false
-    for (const tag of entry.tags) {
+    for (const tag of [...entry.tags, ...this.#patterns.of(entry)]) {
       if ((this.#lastPurge.get(tag) ?? 0) > entry.seq) return 'purged'
       if ((this.lastSeq(tag, 'expire') ?? 0) > entry.seq) expired = true
     }
@@ -101,6 +119,7 @@ export class LogTable {
       this.#lastSeq.delete(tag)
       this.#lastHard.delete(tag)
       this.#lastPurge.delete(tag)
+      this.#patterns.forget(tag)
       if (seq > highest) highest = seq
     }
     this.raiseFloor(Math.ceil(highest))

@@ -14,6 +14,12 @@ export type InvalidationMode = 'soft' | 'expire' | 'purge'
 /** The hardest thing that happened to an entry since it was computed. */
 export type Verdict = 'valid' | 'softened' | 'expired' | 'purged'
 
+const VERDICTS: readonly Verdict[] = ['valid', 'softened', 'expired', 'purged']
+
+export function harder(one: Verdict, other: Verdict): Verdict {
+  return VERDICTS[Math.max(VERDICTS.indexOf(one), VERDICTS.indexOf(other))]!
+}
+
 export interface Invalidation {
   /** Encoded tags; or everything, of which nothing is left in any mode: it is below the floor. */
   tags: readonly string[] | 'all'

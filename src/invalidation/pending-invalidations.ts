@@ -1,4 +1,5 @@
-import type { Invalidation, InvalidationMode } from './log.ts'
+import { LogTable } from './log-table.ts'
+import type { Fenced, Invalidation, InvalidationMode, Verdict } from './log.ts'
 
 /** Beyond this many tags it is cheaper, and as safe, to invalidate everything. */
 const MAX_PENDING_TAGS = 10_000
@@ -11,6 +12,8 @@ export class PendingInvalidations {
   #waiting = new Backlog()
   /** On its way, and not known to have arrived. */
   #sent = new Backlog()
+  /** The same as a log would say it, with everything that there is before it. */
+  #table = new LogTable(MAX_PENDING_TAGS)
 
   get size(): number {
     return this.#waiting.size + this.#sent.size
@@ -18,6 +21,7 @@ export class PendingInvalidations {
 
   add(invalidation: Invalidation): void {
     this.#waiting.add(invalidation)
+    this.#table.apply(invalidation, Infinity)
   }
 
   /** What waits and what is on its way. */
@@ -25,9 +29,9 @@ export class PendingInvalidations {
     return [...this.#waiting.list(), ...this.#sent.list()]
   }
 
-  /** Whether one of the tags is among them. */
-  covers(tags: readonly string[]): boolean {
-    return this.#waiting.covers(tags) || this.#sent.covers(tags)
+  /** What they make of an entry, whatever its position: they have none yet. */
+  verdict(entry: Fenced): Verdict {
+    return this.size === 0 ? 'valid' : this.#table.verdict(entry)
   }
 
   /** All that waits, to be sent; what is added from now on is not part of it. */
@@ -41,6 +45,8 @@ export class PendingInvalidations {
   end(delivered: boolean): void {
     if (!delivered) for (const invalidation of this.#sent.list()) this.#waiting.add(invalidation)
     this.#sent = new Backlog()
+    this.#table = new LogTable(MAX_PENDING_TAGS)
+    for (const invalidation of this.#waiting.list()) this.#table.apply(invalidation, Infinity)
   }
 }
 
@@ -50,10 +56,6 @@ class Backlog {
 
   get size(): number {
     return this.#all ? 1 : this.#modes.size
-  }
-
-  covers(tags: readonly string[]): boolean {
-    return this.#all || (this.#modes.size > 0 && tags.some((tag) => this.#modes.has(tag)))
   }
 
   /** At most one invalidation of each mode. */
@@ -78,8 +80,14 @@ class Backlog {
   }
 
   #addTag(tag: string, mode: InvalidationMode): void {
-    const known = this.#modes.get(tag)
-    if (known === undefined || MODES.indexOf(known) < MODES.indexOf(mode))
-      this.#modes.set(tag, mode)
+    this.#modes.set(tag, harder(this.#modes.get(tag), mode)!)
   }
+}
+
+function harder(
+  one: InvalidationMode | undefined,
+  other: InvalidationMode | undefined,
+): InvalidationMode | undefined {
+  if (one === undefined || other === undefined) return one ?? other
+  return MODES.indexOf(one) < MODES.indexOf(other) ? other : one
 }

@@ -1,4 +1,4 @@
-import type { Invalidation } from './log.ts'
+import type { Fenced, Invalidation, Verdict } from './log.ts'
 import { PendingInvalidations } from './pending-invalidations.ts'
 import type { Appended, RedisAppender } from './redis-appender.ts'
 import type { Replicas } from './redis-replicas.ts'
@@ -28,9 +28,9 @@ export class RedisDelivery {
     this.#onDelivered = onDelivered
   }
 
-  /** Whether one of the tags has an invalidation that has no number in the log yet. */
-  covers(tags: readonly string[]): boolean {
-    return this.#pending.covers(tags)
+  /** What becomes of an entry by those that have no number in the log yet. */
+  verdict(entry: Fenced): Verdict {
+    return this.#pending.verdict(entry)
   }
 
   get size(): number {

@@ -171,6 +171,8 @@ export class RedisFollower {
     // A snapshot has no modes. The last may have been the softest, so the hardest is assumed.
     for (const [tag, lastSeq] of tags) table.merge(tag, lastSeq, 'purge')
     table.raiseFloor(Number(floor))
+    // What this process has invalidated meanwhile may be in none of this, and is done by now.
+    if (epoch === this.position.epoch) table.continue(this.table, Number(seq))
     table.version = this.table.version + 1
     this.table = table
     if (epoch !== this.position.epoch) {

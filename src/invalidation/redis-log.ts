@@ -1,14 +1,15 @@
 import { InvalidationPendingError, ClosedError } from '../errors.ts'
 import { FAILED, type RedisClient, type RedisGuard } from '../store/redis-guard.ts'
 import type { LogPosition } from '../stored-response.ts'
-import type {
-  Fenced,
-  Invalidation,
-  InvalidationLog,
-  LogState,
-  Receipt,
-  Verdict,
-  LogChange,
+import {
+  type Fenced,
+  type Invalidation,
+  type InvalidationLog,
+  type LogChange,
+  type LogState,
+  type Receipt,
+  type Verdict,
+  harder,
 } from './log.ts'
 import { type Appended, RedisAppender } from './redis-appender.ts'
 import { RedisDelivery } from './redis-delivery.ts'
@@ -83,13 +84,15 @@ export class RedisLog implements InvalidationLog {
 
   allows(entry: Fenced): boolean {
     const { position, table } = this.#follower
-    return entry.epoch === position.epoch && this.#isJudged(entry) && table.allows(entry)
+    if (entry.epoch !== position.epoch || !table.allows(entry)) return false
+    return this.#delivery.size === 0 || this.#byPending(entry) === 'valid'
   }
 
   verdict(entry: Fenced): Verdict {
     const { position, table } = this.#follower
-    if (entry.epoch !== position.epoch || !this.#isJudged(entry)) return 'purged'
-    return table.verdict(entry)
+    if (entry.epoch !== position.epoch) return 'purged'
+    const verdict = table.verdict(entry)
+    return this.#delivery.size === 0 ? verdict : harder(verdict, this.#byPending(entry))
   }
 
   lastInvalidated(tag: string): number {
@@ -97,9 +100,8 @@ export class RedisLog implements InvalidationLog {
   }
 
   /** What is pending has no number yet that others who are ahead of this process could be behind. */
-  #isJudged(entry: Fenced): boolean {
-    if (this.#delivery.size === 0) return true
-    return entry.seq <= this.#follower.position.seq && !this.#delivery.covers(entry.tags)
+  #byPending(entry: Fenced): Verdict {
+    return entry.seq > this.#follower.position.seq ? 'purged' : this.#delivery.verdict(entry)
   }
 
   verified(): boolean {
@@ -175,6 +177,8 @@ export class RedisLog implements InvalidationLog {
       if ('why' in outcome) {
         this.#delivery.add(invalidation, outcome.isWritten)
         this.#forget(invalidation)
+        // Pending, it holds for more than what it is marked above.
+        this.#follower.table.version++
         throw new InvalidationPendingError(describe(invalidation), outcome.why)
       }
       const { epoch, seq, before } = outcome

@@ -3,7 +3,8 @@ import { digest } from '../http/encoding.ts'
 /**
  * What an invalidation can name. In the log everything is a tag; a letter in front keeps the kinds
  * apart, so a user's tag can never be mistaken for a URL, a route or a key. `space` is a namespace of
- * the client, `inner` a key in one.
+ * the client, `inner` a key in one. `glob` is a pattern of keys and paths, `innerGlob` one of keys in
+ * a namespace; no entry carries them.
  */
 const KINDS = {
   tag: 't:',
@@ -13,6 +14,8 @@ const KINDS = {
   key: 'k:',
   space: 's:',
   inner: 'n:',
+  glob: 'g:',
+  innerGlob: 'h:',
 } as const
 
 /** Longer ones are replaced by their digest: the log and its table stay small. */
@@ -25,9 +28,70 @@ export const MAX_TAG_LENGTH = 1024
 export const MAX_TAGS = 256
 
 export function encodeTag(kind: keyof typeof KINDS, value: string): string {
-  return value.length <= MAX_PLAIN_LENGTH
-    ? `${KINDS[kind]}=${value}`
-    : `${KINDS[kind]}#${digest(value)}`
+  if (value.length <= MAX_PLAIN_LENGTH) return `${KINDS[kind]}=${value}`
+  // What a pattern may mean keeps its beginning.
+  const isNamed = kind === 'path' || kind === 'key' || kind === 'inner'
+  return `${KINDS[kind]}#${isNamed ? beginningOf(value) : ''}${digest(value)}`
+}
+
+const DIGEST_LENGTH = 43
+
+/** In whole characters: half of one would be another one in UTF-8. */
+function beginningOf(value: string): string {
+  const start = value.slice(0, MAX_PLAIN_LENGTH)
+  if (start.isWellFormed()) return start
+  const shorter = start.slice(0, -1)
+  return shorter.isWellFormed() ? shorter : ''
+}
+
+const GLOB = `${KINDS.glob}=`
+const INNER_GLOB = `${KINDS.innerGlob}=`
+
+/** A pattern is never a digest, which nothing could be compared with. */
+export function encodeGlob(pattern: string, spaceId?: string): string {
+  return spaceId === undefined ? GLOB + pattern : `${INNER_GLOB}${spaceId}:${pattern}`
+}
+
+/** A name that a pattern may mean: of an entry at the top (a key, a path), or of one in a namespace. */
+export interface Named {
+  readonly about: 'outer' | 'inner'
+  readonly text: string
+  /** Otherwise the beginning is all that is known. */
+  readonly isWhole: boolean
+}
+
+/** The pattern in a tag that is one. */
+export function globOf(tag: string): { about: Named['about']; glob: string } | undefined {
+  if (tag.startsWith(GLOB)) return { about: 'outer', glob: tag.slice(GLOB.length) }
+  if (tag.startsWith(INNER_GLOB)) {
+    return { about: 'inner', glob: tag.slice(INNER_GLOB.length) }
+  }
+  return undefined
+}
+
+/** In front of a tag that only patterns see. */
+const NAME_ONLY = '?'
+
+/** Of a tag that names a key: another one, which patterns match and no tag is equal to. */
+export function nameOnly(tag: string): string {
+  return NAME_ONLY + tag
+}
+
+/** What patterns are compared with, of an entry that carries these tags. */
+export function namedBy(tags: readonly string[]): Named[] {
+  const names: Named[] = []
+  for (const each of tags) {
+    const tag = each.startsWith(NAME_ONLY) ? each.slice(1) : each
+    const kind = tag.slice(0, 2)
+    const isInner = kind === KINDS.inner
+    if (!isInner && kind !== KINDS.path && kind !== KINDS.key) continue
+    // Sealed: it says nothing, and patterns of its namespace are tags of all that is in it.
+    if (tag[2] === '~') continue
+    const isWhole = tag[2] === '='
+    const text = isWhole ? tag.slice(3) : tag.slice(3, -DIGEST_LENGTH)
+    names.push({ about: isInner ? 'inner' : 'outer', text, isWhole })
+  }
+  return names
 }
 
 /** The user's tags among encoded ones; of those that are too long, `#` and the digest. */

@@ -1,4 +1,5 @@
 import { type RedisScript, redisScript, runScript } from '../redis-script.ts'
+import { EntryFrames } from './entry-frames.ts'
 import { FAILED, type RedisGuard } from './redis-guard.ts'
 
 /**
@@ -18,7 +19,7 @@ export type LeaseEnd =
  * KEYS[1]: the lease. ARGV: the token, what takes its place (nothing to remove it), milliseconds.
  * Whoever holds it by now is not touched: this may come late, and more than once.
  */
-const REPLACE_IF_MINE: RedisScript = redisScript(`
+export const REPLACE_IF_MINE: RedisScript = redisScript(`
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 if ARGV[2] == '' then redis.call('UNLINK', KEYS[1])
 else redis.call('SET', KEYS[1], ARGV[2], 'PX', ARGV[3]) end
@@ -34,17 +35,21 @@ const HELD = 't:'
  */
 export class RedisLeases {
   readonly #guard: RedisGuard
-  readonly #prefix: string
+  readonly #frames: EntryFrames
 
-  constructor(guard: RedisGuard, namespace: string) {
+  constructor(
+    guard: RedisGuard,
+    namespace: string,
+    frames: EntryFrames = new EntryFrames({ namespace }),
+  ) {
     this.#guard = guard
-    this.#prefix = `${namespace}#l:`
+    this.#frames = frames
   }
 
   /** Takes the lease if nobody holds it. Never rejects. */
   async take(key: string, token: string, ttlMs: number): Promise<LeaseState> {
     const answer = await this.#guard.attempt('lease', (client) =>
-      client.set(this.#prefix + key, HELD + token, 'PX', atLeastOne(ttlMs), 'NX'),
+      client.set(this.#frames.leaseNameOf(key), HELD + token, 'PX', atLeastOne(ttlMs), 'NX'),
     )
     if (answer === FAILED) return FAILED
     return answer === null ? this.look(key, token) : 'mine'
@@ -52,7 +57,9 @@ export class RedisLeases {
 
   /** `'mine'` is what a command says that was sent twice, as a client does after a lost connection. */
   async look(key: string, token: string): Promise<LeaseState> {
-    const value = await this.#guard.attempt('lease', (client) => client.get(this.#prefix + key))
+    const value = await this.#guard.attempt('lease', (client) =>
+      client.get(this.#frames.leaseNameOf(key)),
+    )
     if (value === FAILED) return FAILED
     if (value === null) return 'free'
     if (value === HELD + token) return 'mine'
@@ -66,7 +73,12 @@ export class RedisLeases {
     const value = end.mark === 'mine' ? HELD + token : (end.mark ?? '')
     const ttlMs = end.mark === undefined ? 0 : atLeastOne(end.ttlMs)
     const answer = await this.#guard.attempt('lease', (client) =>
-      runScript(client, REPLACE_IF_MINE, [this.#prefix + key], [HELD + token, value, ttlMs]),
+      runScript(
+        client,
+        REPLACE_IF_MINE,
+        [this.#frames.leaseNameOf(key)],
+        [HELD + token, value, ttlMs],
+      ),
     )
     return answer === FAILED ? FAILED : Number(answer) === 1
   }

@@ -1,8 +1,8 @@
 import type { Redis } from 'ioredis'
 
 import { RedisUnavailableError } from '../errors.ts'
-import { peekEntry } from '../frame-head.ts'
 import type { StoredEntry } from '../stored-response.ts'
+import { EntryFrames } from './entry-frames.ts'
 import { FAILED, type RedisClient, type RedisGuard } from './redis-guard.ts'
 
 /** Keys that one SCAN looks at; the heads of those that match are read in one round trip. */
@@ -24,9 +24,15 @@ export function globLiteral(text: string): string {
 export class RedisListing {
   readonly #guard: RedisGuard
   readonly #prefix: string
+  readonly #frames: EntryFrames
 
-  constructor(guard: RedisGuard, namespace: string) {
+  constructor(
+    guard: RedisGuard,
+    namespace: string,
+    frames: EntryFrames = new EntryFrames({ namespace }),
+  ) {
     this.#guard = guard
+    this.#frames = frames
     this.#prefix = `${namespace}#`
   }
 
@@ -34,9 +40,13 @@ export class RedisListing {
    * Batches of names and heads of entries, bodies left out. What is stored all the while is found at
    * least once; what comes or goes meanwhile, perhaps.
    *
+   * @param group What the names have in common: `d`, or `n:users` for a namespace of the client.
    * @param pattern What follows the prefix of the namespace, as a pattern of Redis.
    */
-  async *find(pattern: string): AsyncGenerator<[name: string, entry: StoredEntry][]> {
+  async *find(
+    group: string,
+    pattern: string,
+  ): AsyncGenerator<[name: string, entry: StoredEntry][]> {
     const { client } = this.#guard
     // SCAN is the one command to which ioredis adds no prefix.
     const prefix = (client.options.keyPrefix ?? '') + this.#prefix
@@ -47,28 +57,33 @@ export class RedisListing {
           node.scan(cursor, 'MATCH', globLiteral(prefix) + pattern, 'COUNT', SCAN_COUNT),
         )
         cursor = next
-        yield await this.#heads(names.map((name) => name.slice(prefix.length)))
+        const found = new Set(names.map((name) => name.slice(prefix.length)))
+        yield await this.#heads(group, [...found])
       } while (cursor !== '0')
     }
   }
 
-  async #heads(names: readonly string[]): Promise<[string, StoredEntry][]> {
-    const heads = await Promise.all([...new Set(names)].map((name) => this.#head(name)))
+  /** What sealed names of a group begin with; undefined where names can be read. */
+  sealedPrefixOf(group: string): string | undefined {
+    return this.#frames.sealedPrefixOf(group)
+  }
+
+  async #heads(group: string, names: readonly string[]): Promise<[string, StoredEntry][]> {
+    const heads = await Promise.all(names.map((name) => this.#head(group, name)))
     return heads.filter((head) => head !== undefined)
   }
 
-  async #head(name: string): Promise<[string, StoredEntry] | undefined> {
-    let head: StoredEntry | number | undefined = HEAD_BYTES
+  async #head(group: string, name: string): Promise<[string, StoredEntry] | undefined> {
+    let head: [string, StoredEntry] | number | undefined = HEAD_BYTES
     // One that is longer than it said a moment ago was replaced; the next list has it.
     for (let attempt = 0; attempt < 2 && typeof head === 'number'; attempt++) {
       const end: number = head - 1
-      head = peekEntry(
-        await this.#ask((client) =>
-          client.getrangeBuffer(this.#prefix + name, 0, end).catch(noneIfRefused),
-        ),
+      const bytes = await this.#ask((client) =>
+        client.getrangeBuffer(this.#prefix + name, 0, end).catch(noneIfRefused),
       )
+      head = this.#frames.peek(group, name, bytes)
     }
-    return typeof head === 'object' ? [name, head] : undefined
+    return typeof head === 'object' ? head : undefined
   }
 
   async #ask<T>(run: (client: RedisClient) => Promise<T>): Promise<T> {

@@ -1,14 +1,17 @@
 import { MAX_HEAD_BYTES } from '../frame-head.ts'
+import { unpack } from '../frame-packing.ts'
 import { type RedisScript, redisScript, runScript } from '../redis-script.ts'
 import {
+  type CheckedFrame,
   PRELUDE,
   type StoredEntry,
+  bodyBytes,
   checkFrame,
-  encodeEntry,
   readEntry,
   rereadEntry,
 } from '../stored-response.ts'
 import { Cached, type EntryNotes } from './cached.ts'
+import { EntryFrames } from './entry-frames.ts'
 import { FAILED, type RedisClient, type RedisGuard, type SoftDeadline } from './redis-guard.ts'
 
 /**
@@ -46,6 +49,13 @@ interface Known {
   notes: EntryNotes
 }
 
+interface Write {
+  readonly key: string
+  readonly entry: StoredEntry
+  readonly ttlMs: number
+  readonly isNew: boolean
+}
+
 /** Keys of which the last head is remembered, and how long such a head may be. */
 const MAX_KNOWN = 512
 const MAX_KNOWN_HEAD = 4096
@@ -56,18 +66,24 @@ const MAX_WRITING_BYTES = 32 * 1024 * 1024
 /** The shared tier: one key per entry, spread over all slots, always with a ttl. */
 export class RedisStore {
   readonly #guard: RedisGuard
-  readonly #prefix: string
+  readonly frames: EntryFrames
   readonly #onDamaged: () => void
   /** A hot entry is read again and again: its head is parsed and rendered once. */
   readonly #known = new Map<string, Known>()
+  /** What is being packed: whoever asks gets it, as other commands would find what was sent. */
+  readonly #underWay = new Map<string, { entry: StoredEntry; sent: Promise<unknown> }>()
   #maxFrameBytes = MAX_HEAD_BYTES
   /** Of frames that the client keeps, as Redis has not answered. */
   #writingBytes = 0
 
-  constructor(guard: RedisGuard, namespace: string, onDamaged: () => void) {
+  constructor(
+    guard: RedisGuard,
+    namespace: string,
+    onDamaged: () => void,
+    frames: EntryFrames = new EntryFrames({ namespace }),
+  ) {
     this.#guard = guard
-    // A sign that no namespace contains: of two, one may be the beginning of the other.
-    this.#prefix = `${namespace}#`
+    this.frames = frames
     this.#onDamaged = onDamaged
   }
 
@@ -83,10 +99,15 @@ export class RedisStore {
 
   /** The same for a callback, which is called in the asynchronous context of nobody. */
   read(key: string, done: (cached: Cached | undefined) => void, soft?: SoftDeadline): void {
-    const name = this.#prefix + key
+    const underWay = this.#underWay.get(key)
+    if (underWay !== undefined) return done(new Cached(underWay.entry, 'redis'))
+    const name = this.frames.nameOf(key)
     this.#guard.ask('get', {
       run: (client) => this.#fetch(client, name),
-      done: (bytes) => done(bytes === FAILED ? undefined : this.#decode(key, name, bytes)),
+      done: (bytes) => {
+        if (bytes === FAILED) done(undefined)
+        else this.#decode({ key, name }, bytes, done)
+      },
       soft,
     })
   }
@@ -104,11 +125,28 @@ export class RedisStore {
    * expected, a plain SET NX does; only what is in its place needs to be compared.
    */
   async set(key: string, entry: StoredEntry, ttlMs: number, isNew = false): Promise<boolean> {
-    const name = this.#prefix + key
-    const frame = encodeEntry(name, entry)
+    const send = (packed?: Buffer): Promise<boolean> =>
+      this.#send({ key, entry, ttlMs, isNew }, packed)
+    const packing = this.frames.pack(key, entry)
+    if (packing === undefined) return send()
+    let answer: Promise<boolean> | undefined
+    const sent = packing.then((packed) => {
+      answer = send(packed)
+    })
+    const underWay = { entry, sent }
+    this.#underWay.set(key, underWay)
+    await sent
+    if (this.#underWay.get(key) === underWay) this.#underWay.delete(key)
+    return answer!
+  }
+
+  async #send({ key, entry, ttlMs, isNew }: Write, packed?: Buffer): Promise<boolean> {
+    const name = this.frames.nameOf(key)
+    const frame = this.frames.encode(key, name, entry, packed)
     const bytes = Buffer.byteLength(frame)
-    // Nobody would read it.
+    // Nobody would read it, nor unpack it.
     if (bytes > this.#maxFrameBytes) return false
+    if (packed && bodyBytes(entry.body) > this.#maxFrameBytes) return false
     const ttl = Math.max(1, Math.ceil(ttlMs))
     if (isNew) {
       const answer = await this.#write(bytes, (client) => client.set(name, frame, 'PX', ttl, 'NX'))
@@ -150,16 +188,22 @@ export class RedisStore {
     now: () => number,
     change: (entry: StoredEntry) => StoredEntry | undefined,
   ): Promise<StoredEntry | undefined> {
-    const name = this.#prefix + key
+    const name = this.frames.nameOf(key)
+    await this.#underWay.get(key)?.sent
     for (let attempt = 0; attempt < MAX_REPLACE_ATTEMPTS; attempt++) {
       const bytes = await this.#guard.attempt('get', (client) => this.#fetch(client, name))
-      const entry = bytes === FAILED ? undefined : this.#decode(key, name, bytes)
+      if (bytes === FAILED) return undefined
+      const entry = await new Promise<Cached | undefined>((resolve) =>
+        this.#decode({ key, name }, bytes, resolve),
+      )
       const changed = entry && change(entry.entry)
       if (changed === undefined || changed === entry!.entry) return changed
       const ttl = Math.max(1, Math.ceil(changed.keepUntil - now()))
-      const prelude = (bytes as Buffer).subarray(0, PRELUDE)
+      const packed = await this.frames.pack(key, changed)
+      const frame = this.frames.encode(key, name, changed, packed)
+      const prelude = bytes.subarray(0, PRELUDE)
       const answer = await this.#guard.attempt('set', (client) =>
-        runScript(client, REPLACE, [name], [prelude, encodeEntry(name, changed), ttl]),
+        runScript(client, REPLACE, [name], [prelude, frame, ttl]),
       )
       if (answer === FAILED) return undefined
       if (answer === 1) return changed
@@ -168,35 +212,55 @@ export class RedisStore {
   }
 
   async delete(key: string): Promise<void> {
-    await this.#guard.attempt('delete', (client) => client.unlink(this.#prefix + key))
+    // In the order in which it was said.
+    await this.#underWay.get(key)?.sent
+    await this.#guard.attempt('delete', (client) => client.unlink(this.frames.nameOf(key)))
   }
 
-  #decode(key: string, name: string, bytes: Buffer): Cached | undefined {
-    if (bytes.length === 0) return undefined
-    const frame = bytes.length > this.#maxFrameBytes ? undefined : checkFrame(name, bytes)
+  #decode(
+    { key, name }: { key: string; name: string },
+    bytes: Buffer,
+    done: (cached: Cached | undefined) => void,
+  ): void {
+    if (bytes.length === 0) return done(undefined)
+    if (bytes.length > this.#maxFrameBytes) return done(this.#damaged())
+    const opened = this.frames.open(key, name, bytes)
+    // Said by whoever tried to open it.
+    if (opened === undefined) return done(undefined)
+    const frame = checkFrame(this.frames.checkedNameOf(key), opened)
+    if (frame === undefined) return done(this.#damaged())
+    if (!frame.isPacked) return done(this.#read(key, frame) ?? this.#damaged())
+    void this.#unpack(key, frame, done)
+  }
+
+  async #unpack(
+    key: string,
+    frame: CheckedFrame,
+    done: (cached: Cached | undefined) => void,
+  ): Promise<void> {
+    const body = await unpack(frame.body, this.#maxFrameBytes)
+    done((body && this.#read(key, { ...frame, body })) ?? this.#damaged())
+  }
+
+  #damaged(): undefined {
+    this.#onDamaged()
+  }
+
+  #read(key: string, frame: CheckedFrame): Cached | undefined {
+    const { checksum } = frame
+    const { length } = frame.bytes
     const known = this.#known.get(key)
-    if (frame && known?.checksum === frame.checksum && known.length === bytes.length) {
+    if (known?.checksum === checksum && known.length === length) {
       return new Cached(rereadEntry(known.entry, frame), 'redis', known.notes)
     }
-    const entry = frame && readEntry(frame)
-    if (frame === undefined || entry === undefined) {
-      this.#onDamaged()
-      return undefined
-    }
+    const entry = readEntry(frame)
+    if (entry === undefined) return undefined
     const cached = new Cached(entry, 'redis')
     if (frame.bodyAt <= MAX_KNOWN_HEAD) {
       if (this.#known.size >= MAX_KNOWN) this.#known.clear()
-      const withoutBody = {
-        ...entry,
-        body: typeof entry.body === 'string' ? '' : entry.body && EMPTY,
-      }
-      const { checksum } = frame
-      this.#known.set(key, {
-        checksum,
-        length: bytes.length,
-        entry: withoutBody,
-        notes: cached.notes,
-      })
+      const body = typeof entry.body === 'string' ? '' : entry.body && EMPTY
+      const { notes } = cached
+      this.#known.set(key, { checksum, length, entry: { ...entry, body }, notes })
     }
     return cached
   }

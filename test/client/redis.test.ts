@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
 import { after, before, beforeEach, describe, it } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { TestContext } from 'node:test'
@@ -12,6 +13,11 @@ import { openClient } from './apps.ts'
 import { functionsContract } from './contract-functions.ts'
 import { valuesContract } from './contract-values.ts'
 import { clientContract } from './contract.ts'
+
+const SEALED = {
+  encryption: { keys: [{ id: 'k1', secret: randomBytes(32) }] },
+  compression: { minBytes: 1 },
+}
 
 describe('the cache client over Redis', () => {
   let server: RedisServer
@@ -30,6 +36,7 @@ describe('the cache client over Redis', () => {
   for (const [what, options] of [
     ['with memory', {}],
     ['without memory', { memory: false }],
+    ['without memory, encrypted and compressed', { memory: false, ...SEALED }],
   ] as const) {
     describe(what, () => {
       // Patient: these are not about time.

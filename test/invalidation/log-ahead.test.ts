@@ -7,7 +7,7 @@ import type { Redis } from 'ioredis'
 import { eventually } from '../support/clock.ts'
 import { startRedis } from '../support/redis.ts'
 import { Relay } from '../support/relay.ts'
-import { LogProcess } from './log-process.ts'
+import { LogProcess, killFollowers } from './log-process.ts'
 
 const PENDING = { code: 'FST_RESPONSE_CACHE_INVALIDATION_PENDING' }
 
@@ -43,5 +43,88 @@ describe('an invalidation that is pending', () => {
     assert.equal(one.log.allows(ahead), false)
     assert.equal(one.log.state().pendingInvalidations, 1)
     assert.equal(two.log.allows(ahead), true, 'nobody could have told')
+  })
+
+  // Regression: what was judged valid while the invalidation was under way stayed so, as the version
+  // of the log did, and when it had been delivered it did not count until its record was read here.
+  it('is over for nothing before its own record is known', async (t) => {
+    const server = await startRedis()
+    t.after(() => server.stop())
+    const relay = await Relay.start(t, server.port)
+    const late = server.client()
+    const duplicate = late.duplicate.bind(late)
+    let isMute = true
+    const client = Object.create(late, {
+      duplicate: { value: (override: object) => duplicate({ ...override, port: relay.port }) },
+      evalsha: {
+        value: (...args: Parameters<Redis['evalsha']>) =>
+          isMute ? new Promise(() => {}) : late.evalsha(...args),
+      },
+    }) as Redis
+    const [one, two] = [await LogProcess.start(client), await LogProcess.start(server.client())]
+    t.after(() => Promise.all([one.close(), two.close()]))
+
+    relay.holdUp()
+    await two.invalidate('t:=other')
+    const ahead = two.compute('t:=x')
+    const invalidating = one.invalidate('t:=x')
+    const { version } = one.log
+    assert.equal(one.log.allows(ahead), true)
+    await assert.rejects(invalidating, PENDING)
+    assert.equal(one.log.allows(ahead), false)
+    assert.notEqual(one.log.version, version)
+
+    isMute = false
+    await eventually('it is delivered', () => one.log.state().pendingInvalidations === 0)
+    assert.equal(one.log.allows(ahead), false)
+    assert.equal((await two.uses(ahead, true)) || one.log.allows(ahead), false)
+  })
+})
+
+describe('a table that is loaded again', () => {
+  // Regression: what was confirmed after the beginning of the load and before its end was not in it.
+  it('knows what was invalidated here while it was loaded', async (t) => {
+    const server = await startRedis()
+    t.after(() => server.stop())
+    const given = server.client()
+    const duplicate = given.duplicate.bind(given)
+    const gate = { isOpen: true, reads: 0, wait: undefined as (() => void) | undefined }
+    const client = Object.create(given, {
+      duplicate: {
+        value(override: object) {
+          const follower = duplicate(override)
+          const [mget, xread] = [follower.mget.bind(follower), follower.xread.bind(follower)]
+          return Object.assign(follower, {
+            mget: async (...keys: string[]) => {
+              const answer = await mget(...keys)
+              if (!gate.isOpen) await new Promise<void>((resolve) => (gate.wait = resolve))
+              return answer
+            },
+            xread: async (...args: Parameters<Redis['xread']>) => {
+              gate.reads++
+              return gate.isOpen ? xread(...args) : new Promise(() => {})
+            },
+          })
+        },
+      },
+    }) as Redis
+    const log = await LogProcess.start(client, { deadlineMs: 50 })
+    t.after(() => log.close())
+    await log.invalidate('t:=known')
+    const old = [log.compute('t:=x'), log.compute('t:=y')] as const
+
+    gate.isOpen = false
+    await killFollowers(server.client())
+    await eventually('the tags are read', () => gate.wait !== undefined)
+    await log.invalidate('t:=x')
+    await log.log.invalidate({ tags: ['t:=y'], mode: 'soft' })
+    const { reads } = gate
+    gate.wait!()
+    await eventually('it is loaded', () => gate.reads > reads)
+    assert.equal(await log.uses(old[0]), false)
+    assert.equal(log.log.verdict(old[0]), 'expired')
+    assert.equal(log.log.verdict(old[1]), 'softened')
+    gate.isOpen = true
+    await log.worksWith(log)
   })
 })

@@ -30,6 +30,28 @@ describe('PendingInvalidations', () => {
     assert.deepEqual(pending.begin(), [])
   })
 
+  it('says of entries at any position what is left of them, until it has arrived', () => {
+    const pending = new PendingInvalidations()
+    const verdict = (...tags: string[]): string =>
+      pending.verdict({ epoch: 'e', seq: Number.MAX_SAFE_INTEGER, tags })
+    assert.equal(verdict('a'), 'valid')
+    pending.add({ tags: ['a'], mode: 'soft' })
+    pending.add({ tags: ['b'], mode: 'expire' })
+    pending.begin()
+    pending.add({ tags: ['c'], mode: 'purge' })
+    pending.add({ tags: ['c'], mode: 'soft' })
+    const [a, b, c] = [verdict('a', 'x'), verdict('a', 'b'), verdict('c')]
+    assert.deepEqual([a, b, c, verdict('x')], ['softened', 'expired', 'purged', 'valid'])
+    pending.end(false)
+    assert.equal(verdict('b'), 'expired')
+    pending.begin()
+    pending.add({ tags: ['d'], mode: 'expire' })
+    pending.end(true)
+    assert.deepEqual([verdict('a', 'b', 'c'), verdict('d')], ['valid', 'expired'])
+    pending.add({ tags: 'all', mode: 'purge' })
+    assert.equal(verdict('x'), 'purged')
+  })
+
   it('keeps what did not arrive, and what was added while the rest was on its way', () => {
     const pending = new PendingInvalidations()
     pending.add({ tags: ['a'], mode: 'expire' })

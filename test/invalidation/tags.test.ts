@@ -41,7 +41,7 @@ describe('encodeTag', () => {
     fc.assert(
       fc.property(fc.constantFrom(...KINDS), fc.string({ maxLength: 2000 }), (kind, value) => {
         const { length } = encodeTag(kind, value)
-        assert.ok(length > 0 && length <= 67)
+        assert.ok(length > 0 && length <= 110)
       }),
     )
   })

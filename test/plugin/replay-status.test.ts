@@ -216,5 +216,6 @@ test('each request counts exactly once in the statistics of its route', async (t
     stored: 1,
     notStored: 1,
     notStoredByReason: { error: 1 },
+    coalescing: 'on',
   })
 })

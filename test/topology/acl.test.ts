@@ -3,6 +3,7 @@ import { after, before, describe, it } from 'node:test'
 import { Cluster, Redis } from 'ioredis'
 import { Redis as Redis5 } from 'ioredis5'
 
+import { type BufferBatch, BufferUnconfirmedError, RedisUnavailableError } from '../../src/index.ts'
 import { PROBED_COMMANDS } from '../../src/redis-fitness.ts'
 import { cutConnections } from '../invalidation/log-process.ts'
 import { eventually } from '../support/clock.ts'
@@ -14,6 +15,8 @@ import { openSite, shares } from './sharing.ts'
 const USER = { username: 'cache', password: 'secret' }
 const NAMESPACE = 'shop'
 const OTHER_DATABASE = /add ([^.;]*?) for a database other than 0/
+const FOR_LOCKS = /\[Locks\][^`]*(`[^`]+`), too/
+const FOR_BUFFERS = /\[buffers\][^`]*(`[^`]+`)\./
 const IN_CLUSTER = /A Cluster client[^`]*((?:`[^`]+`[\s,and]*)+)/
 
 describe('a user with the rights that docs/redis.md lists', () => {
@@ -53,6 +56,25 @@ describe('a user with the rights that docs/redis.md lists', () => {
     await setUser(...more)
     const redis = { ...address(), ...USER, db: 4 }
     await shares(t, { namespace: NAMESPACE, cut, redis: () => redis })
+  })
+
+  it('needs more for locks and buffers, which say so without', async (t) => {
+    const redis = { ...address(), ...USER }
+    const sum = async (): Promise<number> => {
+      let flushed = 0
+      const { app } = await openSite(t, new Map(), { redis, namespace: NAMESPACE })
+      const flush = ({ increments }: BufferBatch): void => void (flushed = increments.get('a')!)
+      const views = app.cache.buffer('views', { flush })
+      await app.cache.withLock('a', () => views.increment('a', 5))
+      await views.flush()
+      return flushed
+    }
+    await setUser()
+    await assert.rejects(sum(), RedisUnavailableError)
+    await setUser(...documentedRights(FOR_LOCKS))
+    await assert.rejects(sum(), BufferUnconfirmedError)
+    await setUser(...documentedRights(FOR_LOCKS), ...documentedRights(FOR_BUFFERS))
+    assert.equal(await sum(), 5)
   })
 
   it('has every right that is looked at when the log is loaded, and those alone', async () => {
