@@ -117,7 +117,7 @@ function whyStale(
   if (culprit !== undefined) {
     const { kind, name, lastInvalidated } = culprit
     return {
-      why: `it was invalidated: ${kind} ${name}, at position ${lastInvalidated} of the log`,
+      why: `it was invalidated: ${kind} ${name}, ${lastInvalidated === 0 ? 'by a pattern' : `at position ${lastInvalidated} of the log`}`,
       change:
         "invalidations with mode: 'soft' and staleWhileRevalidate, to serve it while it is refreshed",
     }

@@ -207,8 +207,8 @@ function storedLines({ stored, freshness, key }: Untold): string[] {
 
 function tagLines(tags: readonly ExplainedTag[]): string[] {
   return tags.map(({ kind, name, lastInvalidated, verdict }) => {
-    const last =
-      lastInvalidated === 0 ? 'never invalidated' : `last invalidated at ${lastInvalidated}`
+    const never = verdict === 'valid' ? 'never invalidated' : 'invalidated by a pattern'
+    const last = lastInvalidated === 0 ? never : `last invalidated at ${lastInvalidated}`
     return `Tag ${kind} ${name}: ${last}${verdict === 'valid' ? '' : `, so it is ${verdict}`}`
   })
 }
