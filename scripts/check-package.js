@@ -30,6 +30,13 @@ run('tar', '-xzf', join(user, packed), '-C', installed, '--strip-components=1')
 
 writeFileSync(join(user, 'package.json'), JSON.stringify({ private: true, type: 'module' }))
 copyFileSync(join(root, 'examples', 'quickstart.ts'), join(user, 'quickstart.ts'))
+writeFileSync(
+  join(user, 'metrics.ts'),
+  `import { registerMetrics, type MetricsOptions } from '${NAME}/metrics'
+import * as client from 'prom-client'
+export const register = (caches: MetricsOptions['caches']) => registerMetrics(client, { caches })
+`,
+)
 const compilerOptions = {
   module: 'nodenext',
   target: 'es2023',
@@ -39,7 +46,7 @@ const compilerOptions = {
 }
 writeFileSync(
   join(user, 'tsconfig.json'),
-  JSON.stringify({ compilerOptions, files: ['quickstart.ts'] }),
+  JSON.stringify({ compilerOptions, files: ['quickstart.ts', 'metrics.ts'] }),
 )
 run(join(root, 'node_modules', '.bin', 'tsc'), '-p', user)
 
@@ -51,3 +58,17 @@ run(
   `const loaded = await import('${NAME}'); ${check}`,
 )
 run(process.execPath, '--input-type=commonjs', '-e', `const loaded = require('${NAME}'); ${check}`)
+
+const called = `if (typeof loaded.registerMetrics !== 'function') throw new Error('no metrics in ${NAME}')`
+run(
+  process.execPath,
+  '--input-type=module',
+  '-e',
+  `const loaded = await import('${NAME}/metrics'); ${called}`,
+)
+run(
+  process.execPath,
+  '--input-type=commonjs',
+  '-e',
+  `const loaded = require('${NAME}/metrics'); ${called}`,
+)

@@ -64,7 +64,7 @@ function spread(
 const MIN_KEPT_MS = 5 * 60_000
 const MAX_KEPT_MS = 24 * 3_600_000
 
-function kept({ fill, policy }: Exchange, freshness: StoredFreshness, now: number): Lifetimes {
+function kept({ fill }: Exchange, freshness: StoredFreshness, now: number): Lifetimes {
   const { storedAt, freshUntil, mustRevalidate } = freshness
   const { staleWhileRevalidateUntil, staleIfErrorUntil } = freshness
   let keepUntil = Math.max(freshUntil, staleWhileRevalidateUntil, staleIfErrorUntil)
@@ -84,7 +84,7 @@ function kept({ fill, policy }: Exchange, freshness: StoredFreshness, now: numbe
     staleIfErrorUntil,
     keepUntil,
     mustRevalidate,
-    computeMs: policy.earlyRefresh === 0 ? undefined : computeTime(fill!, freshUntil, now),
+    computeMs: computeTime(fill!, freshUntil, now),
   }
 }
 

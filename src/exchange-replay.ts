@@ -14,10 +14,12 @@ import {
 } from './http/conditional.ts'
 import { cacheGroupsField, plainTags } from './group-tags.ts'
 import { fieldsOf, listMembers } from './http/fields.ts'
+import { bucketOf, observeIn } from './histogram.ts'
 import { currentAge, remainingLifetime } from './http/freshness.ts'
 import { isRangeable, rangeAnswer } from './http/range.ts'
 import type { Cached } from './store/cached.ts'
-import type { StoredEntry } from './stored-response.ts'
+import { type StoredEntry, bodyBytes } from './stored-response.ts'
+import { AGE_BOUNDS } from './telemetry.ts'
 
 /** What is to be sent. */
 export type ReplayBody = StoredEntry['body'] | Readable
@@ -34,6 +36,8 @@ interface Rendered {
   /** Those of a 304, once one was needed. */
   notModified: SentFields | undefined
   status: CacheStatus
+  age: number
+  ageBucket: number
 }
 
 /** A Redis hit is a Cached of its own, so one slot serves both tiers. */
@@ -47,7 +51,8 @@ function rendered(exchange: Exchange, cached: Cached, now: number): Rendered {
   const fields = storedFields(exchange, entry, entry.headers)
   addOwnFields(exchange, fields, status, age)
   const until = Math.min(entry.storedAt + (age + 1) * 1000, entry.freshUntil - ttl * 1000 + 1)
-  const result = { until, from: now, fields, notModified: undefined, status }
+  const ageBucket = bucketOf(AGE_BOUNDS, age)
+  const result = { until, from: now, fields, notModified: undefined, status, age, ageBucket }
   cached.notes.rendered = result
   return result
 }
@@ -99,6 +104,9 @@ export function replay(
   const known = rendered(exchange, cached, now)
   exchange.cache.memo.add(exchange.target!)
   exchange.conclude(known.status)
+  const { stats } = exchange.policy
+  stats.savedMs += cached.entry.computeMs ?? 0
+  observeIn(stats.ageAtHit, known.ageBucket, known.age)
   const validators = validatorsOfCached(cached)
   if (validators !== null && isNotModified(reply.request.headers, validators)) {
     known.notModified ??= notModifiedOf(exchange, cached, known.status, now)
@@ -108,7 +116,23 @@ export function replay(
   const body = exchange.policy.http.ranges
     ? wholeOrPart(exchange, reply, cached)
     : cached.entry.body
+  countBytes(exchange, reply, cached, body)
   return known.fields['content-type'] === undefined ? asTyped(reply, body) : body
+}
+
+/** What goes to a client from a store. */
+function countBytes(
+  { policy }: Exchange,
+  { request }: FastifyReply,
+  { entry, notes }: Cached,
+  body: StoredEntry['body'],
+): void {
+  if (request.method === 'HEAD') return
+  if (body !== entry.body) policy.stats.bytesServed += bodyBytes(body)
+  else {
+    if (notes.bodyBytes < 0) notes.bodyBytes = bodyBytes(body)
+    policy.stats.bytesServed += notes.bodyBytes
+  }
 }
 
 /** The same for a request that waited for another's handler run (RFC 9211 §2.6). */
@@ -119,6 +143,7 @@ export function replayCollapsed(
   now: number,
 ): ReplayBody {
   const status = exchange.conclude({ hit: false, fwd: exchange.fwd, collapsed: true })
+  exchange.policy.stats.savedMs += cached.entry.computeMs ?? 0
   return replayWith(exchange, reply, cached, { status, now })
 }
 
@@ -151,7 +176,9 @@ function replayWith(
   const fields = storedFields(exchange, cached.entry, cached.entry.headers)
   addOwnFields(exchange, fields, status, currentAge(cached.entry, now))
   applyHead(reply, cached.entry, fields)
-  return asTyped(reply, wholeOrPart(exchange, reply, cached))
+  const body = wholeOrPart(exchange, reply, cached)
+  countBytes(exchange, reply, cached, body)
+  return asTyped(reply, body)
 }
 
 function notModifiedOf(

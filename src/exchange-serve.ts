@@ -1,9 +1,9 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 
 import type { Flight } from './collapser.ts'
-import { OnlyIfCachedError } from './errors.ts'
-import { EXCHANGE, type Exchange, identify, tellStatus } from './exchange.ts'
+import { EXCHANGE, type Exchange, identify } from './exchange.ts'
 import { watchAnswer } from './exchange-answer.ts'
+import { type Handler, forwardHead, goAround, refuse } from './exchange-around.ts'
 import {
   type Action,
   decide,
@@ -21,7 +21,7 @@ import { catchUp, goAlone, isBehind } from './exchange-own-writes.ts'
 import { isBeingRefreshed, refreshInBackground, replayHit } from './exchange-refresh.ts'
 import { type ReplayBody, replay, replayCollapsed, replayOnError } from './exchange-replay.ts'
 import { askForValidation, mayStandIn, rescueFromThrow } from './exchange-validate.ts'
-import { noteRefreshed, release, seeToWaiters, tellForwarded } from './exchange-store.ts'
+import { noteRefreshed, release, seeToWaiters } from './exchange-store.ts'
 import {
   coverHooks,
   followsOtherVariant,
@@ -29,9 +29,8 @@ import {
   selectVariant,
 } from './exchange-variants.ts'
 import type { Lookup } from './store/tiered-cache.ts'
-
-/** The route's own handler, bound to its request and reply. */
-type Handler = () => unknown
+import { isSampled } from './telemetry.ts'
+import { lookupChannel } from './tracing.ts'
 
 /**
  * Stands in the handler's place: everything that guards the route has run. A hit answers, a miss
@@ -42,12 +41,14 @@ export function serve(request: FastifyRequest, reply: FastifyReply, handler: Han
   const exchange = request[EXCHANGE]
   // Somebody took our onRequest hook away: without an exchange there is no cache.
   if (exchange === undefined) return handler()
+  if (isSampled(exchange.policy.stats)) exchange.clockAt ||= performance.now()
   identify(exchange, request)
   if (exchange.bypass !== undefined) return goAround(exchange, reply, handler)
   coverHooks(exchange, reply)
   if (exchange.policy.http.requestDirectives) readDemands(exchange, request)
   if (exchange.policy.vary.normalizers !== undefined) normalizeRequest(exchange, request)
   if (isBehind(exchange)) {
+    exchange.clockAt ||= performance.now()
     return catchUp(exchange).then((isThere) => {
       if (reply.sent) return undefined
       if (isThere) return settled(reply, find(exchange, reply, handler))
@@ -62,13 +63,17 @@ function find(exchange: Exchange, reply: FastifyReply, handler: Handler): unknow
   const { request } = reply
   const { tiers } = exchange.cache
   const now = tiers.now()
-  const hot = tiers.hot(exchange.key, now, exchange.policy.strict)
+  // Who traces lookups sees this one as well: it is what `peek` does, without its detours.
+  const hot = lookupChannel.hasSubscribers
+    ? undefined
+    : tiers.hot(exchange.key, now, exchange.policy.strict)
   if (hot !== undefined && exchange.demands === undefined && exchange.refresh === undefined) {
     reply.send(replayHit(exchange, reply, hot, now))
     return undefined
   }
   const lookup = peek(exchange, request, now)
   if (lookup === undefined) {
+    exchange.clockAt ||= performance.now()
     // HEAD never fills, and what a client demands is decided by what is stored.
     if (request.method === 'HEAD' || exchange.demands !== undefined) {
       return lookThenAct(exchange, reply, handler)
@@ -98,26 +103,13 @@ function act(
   if (action === 'stale' && isRefreshed()) {
     return answer(reply, replay(exchange, reply, exchange.stale!, exchange.cache.tiers.now()))
   }
+  exchange.clockAt ||= performance.now()
   return collapse(exchange, reply, handler, action)
 }
 
 /** What a handler returns that has this body to send; without one it has to send by itself. */
 function answer(reply: FastifyReply, body: ReplayBody): unknown {
   return body === undefined ? reply.send() : body
-}
-
-function refuse(exchange: Exchange, reply: FastifyReply): FastifyReply {
-  const status = exchange.conclude({ hit: false, detail: 'only-if-cached' })
-  tellStatus(exchange.cache, status, (name, value) => void reply.header(name, value))
-  return reply.send(new OnlyIfCachedError())
-}
-
-function goAround(exchange: Exchange, reply: FastifyReply, handler: Handler): unknown {
-  // An unsafe method is not for this cache to answer; it says nothing about it.
-  if (exchange.bypass === 'method') return handler()
-  const status = exchange.conclude({ hit: false, fwd: 'bypass', detail: exchange.bypass! })
-  tellForwarded(exchange, reply, status)
-  return handler()
 }
 
 /** Looks for itself, behind nobody and with nobody behind it. */
@@ -129,13 +121,6 @@ async function lookThenAct(
   const lookup = await lookUp(exchange, reply.request)
   if (reply.sent) return undefined
   return settled(reply, finish(exchange, reply, handler, lookup))
-}
-
-/** HEAD reads what GET stored and never fills: its handler may not have made a body. */
-function forwardHead(exchange: Exchange, reply: FastifyReply, handler: Handler): unknown {
-  const status = exchange.conclude({ hit: false, fwd: exchange.fwd })
-  tellForwarded(exchange, reply, status)
-  return handler()
 }
 
 /** What follows a lookup that had to ask: a hit, or whatever else there is to do. */

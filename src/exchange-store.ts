@@ -19,7 +19,8 @@ import type { FieldValue } from './http/fields.ts'
 import { isFresh, mayServeWhileRevalidating } from './http/freshness.ts'
 import type { FieldReader, NotStoredReason } from './http/storability.ts'
 import { Cached } from './store/cached.ts'
-import type { StoredEntry } from './stored-response.ts'
+import { type StoredEntry, bodyBytes } from './stored-response.ts'
+import { type StoreTrace, storeChannel, traced } from './tracing.ts'
 
 /** A header section as it is given to `writeHead`. */
 export type HeadFields = Record<string, unknown>
@@ -216,9 +217,19 @@ function store(exchange: Exchange, { entry, size, variant }: Storable): Promise<
     const index = indexEntry(variant.index, entry)
     indexed = tiers.store(primaryKey, index, { isNew: fwd === 'uri-miss' })
   }
-  const stored = tiers.store(variant?.key ?? key, entry, { size, isNew })
+  const put = (): Promise<boolean> => tiers.store(variant?.key ?? key, entry, { size, isNew })
+  const stored = storeChannel.hasSubscribers ? traceStore(exchange, entry, put) : put()
   if (indexed === undefined || lease === undefined) return stored
   return Promise.all([indexed, stored]).then((both) => both.every(Boolean))
+}
+
+function traceStore(
+  { cache: { namespace }, policy: { route }, key }: Exchange,
+  { tags, body }: StoredEntry,
+  put: () => Promise<boolean>,
+): Promise<boolean> {
+  const trace: StoreTrace = { namespace, route, key, tags, bytes: bodyBytes(body) }
+  return traced(storeChannel, trace, async () => (trace.stored = await put()))
 }
 
 /** What is stale from the start is confirmed for each request, and waiting in line for that is no use. */

@@ -28,7 +28,7 @@ import { type RefreshContext, refreshOf } from './refresh-request.ts'
 import type { Cached } from './store/cached.ts'
 import type { LogPosition, VariantIndex } from './stored-response.ts'
 import { syncResult } from './sync-result.ts'
-import { countStatus } from './telemetry.ts'
+import { countLatency, countStatus } from './telemetry.ts'
 
 /** Where a request keeps its exchange; state on the route would not survive `callNotFound()`. */
 export const EXCHANGE: unique symbol = Symbol('fastify-response-cache.exchange')
@@ -84,6 +84,8 @@ export class Exchange {
   settledSeq: number = Infinity
   /** Neither joins the computation of another nor has others join. */
   isAlone = false
+  /** When the clock of its latency started, in milliseconds of `performance.now()`; 0: none runs. */
+  clockAt = 0
   /** Somebody looked at what `vary.query` leaves out of the key. */
   sawIgnored = false
   /** What the handler says of its answer, if it runs for the cache. */
@@ -97,8 +99,12 @@ export class Exchange {
 
   /** One status per request: it is counted, and told to the client, exactly once. */
   conclude(status: CacheStatus): CacheStatus {
+    const { stats } = this.policy
+    if (this.status === undefined) {
+      countStatus(stats, status)
+      if (this.clockAt !== 0) countLatency(stats, status, performance.now() - this.clockAt)
+    }
     this.status = status
-    countStatus(this.policy.stats, status)
     return status
   }
 }

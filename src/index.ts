@@ -64,6 +64,7 @@ export {
   UnusableValidationError,
   WriteUnconfirmedError,
 } from './errors.ts'
+export type { Histogram } from './histogram.ts'
 export type { CacheStatus, ForwardReason } from './http/cache-status.ts'
 export type { Conditions } from './http/revalidation.ts'
 export type { NotStoredReason } from './http/storability.ts'
@@ -77,7 +78,8 @@ export type { LockContext, LockOptions } from './locks.ts'
 export { isRefresh } from './refresh-request.ts'
 export type { InspectOptions, Inspection } from './inspection.ts'
 export type { RouteState, Stats, ValueStats } from './stats.ts'
-export type { RouteStats } from './telemetry.ts'
+export type { LatencyPath, RouteStats } from './telemetry.ts'
+export type { HandlerTrace, InvalidateTrace, LookupTrace, StoreTrace } from './tracing.ts'
 export type { Serializer } from './value-codec.ts'
 export type { GetOrSetOptions, MadeOptions, ValueOptions } from './value-options.ts'
 export type { NamespaceOptions } from './value-space.ts'

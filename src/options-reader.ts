@@ -1,5 +1,6 @@
 import { DURATION_HELP, seconds } from './durations.ts'
 import { InvalidOptionError } from './errors.ts'
+import { redacted } from './redaction.ts'
 
 /** The longest a timer can wait. */
 export const MAX_TIMER_MS: number = 2 ** 31 - 1
@@ -122,7 +123,7 @@ export class OptionsReader {
 }
 
 function show(value: unknown): string {
-  if (typeof value === 'string') return `'${value}'`
+  if (typeof value === 'string') return `'${redacted(value)}'`
   if (typeof value === 'function') return 'a function'
   if (value === null || typeof value !== 'object') return String(value)
   return Array.isArray(value) ? `[${value.map(show).join(', ')}]` : 'an object'

@@ -9,6 +9,7 @@ import type { ReadYourWrites } from './read-your-writes.ts'
 import type { Revalidator } from './revalidator.ts'
 import type { TieredCache } from './store/tiered-cache.ts'
 import { type RouteStats, type Trouble, newRouteStats } from './telemetry.ts'
+import { invalidateChannel, traced } from './tracing.ts'
 import type { QueryReader } from './url-tags.ts'
 
 export interface ResponseCacheParts {
@@ -100,7 +101,9 @@ export class ResponseCache {
   /** Rejects when Redis does not confirm; this process has forgotten by then anyway. */
   async invalidate(invalidation: Invalidation): Promise<Receipt> {
     if (invalidation.tags.length === 0) return { ...this.log.position, before: 0 }
-    return this.log.invalidate(invalidation)
+    if (!invalidateChannel.hasSubscribers) return this.log.invalidate(invalidation)
+    const trace = { namespace: this.namespace, ...invalidation }
+    return traced(invalidateChannel, trace, () => this.log.invalidate(invalidation))
   }
 
   async close(): Promise<void> {

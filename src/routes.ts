@@ -2,6 +2,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from
 
 import { InvalidOptionError } from './errors.ts'
 import { EXCHANGE, openExchange } from './exchange.ts'
+import { traceHandler } from './exchange-around.ts'
 import { listenToSerializer } from './exchange-serializer.ts'
 import { serve } from './exchange-serve.ts'
 import { invalidateAfter } from './exchange-unsafe.ts'
@@ -10,6 +11,7 @@ import type { CheckedOptions } from './options.ts'
 import { type RouteCacheOptions, checkRouteOptions } from './options-route.ts'
 import { type Policy, compilePolicy } from './policy.ts'
 import type { ResponseCache } from './response-cache.ts'
+import { handlerChannel } from './tracing.ts'
 
 /** What a route is attached to. A registration in an inner scope takes the route over. */
 interface Attachment {
@@ -176,7 +178,9 @@ function attach(route: CachedRoute, attachment: Attachment): void {
   if (!methods.includes('GET') && !methods.includes('HEAD')) return
   const handler = route.handler
   route.handler = function (this: FastifyInstance, request, reply) {
-    return serve(request, reply, () => handler.call(this, request, reply))
+    const run = (): unknown => handler.call(this, request, reply)
+    if (!handlerChannel.hasSubscribers) return serve(request, reply, run)
+    return serve(request, reply, () => traceHandler(request, reply, run))
   }
   route.onRequest = prepended(route.onRequest, (request, reply, done) => {
     const exchange = openExchange(attachment.cache, attachment.policy, request)

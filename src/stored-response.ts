@@ -21,7 +21,7 @@ export interface Lifetimes {
   readonly keepUntil: number
   /** Never to be served stale (RFC 9111 §4.2.4). */
   readonly mustRevalidate: boolean
-  /** Milliseconds that computing it took, where it may be refreshed before it is stale. */
+  /** Milliseconds that computing it took; undefined where it took none that a clock could tell. */
   readonly computeMs: number | undefined
 }
 

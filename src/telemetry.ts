@@ -1,8 +1,10 @@
-import { type Logger, stdSerializers } from 'pino'
+import type { Logger } from 'pino'
 
+import { type Histogram, addHistogram, newHistogram, observe } from './histogram.ts'
 import type { CacheStatus, ForwardReason } from './http/cache-status.ts'
 import type { NotStoredReason } from './http/storability.ts'
 import type { LogChange } from './invalidation/log.ts'
+import { loggedError, redacted } from './redaction.ts'
 import type { BreakerChange } from './store/redis-guard.ts'
 
 /** What happened on one route; every request counts exactly once among hits, collapsed and forwards. */
@@ -25,6 +27,37 @@ export interface RouteStats {
   stored: number
   notStored: number
   notStoredByReason: Partial<Record<NotStoredReason, number>>
+  /** Bytes of stored bodies that were answers; 304 and HEAD have none. */
+  bytesServed: number
+  /** Milliseconds that the handler did not run for hits and collapsed requests, as it ran when they were stored. */
+  savedMs: number
+  /** Hits by the age of what they were answered with, in seconds. */
+  ageAtHit: Histogram
+  /**
+   * Seconds from the handler's place, after everything that guards the route, until the answer is
+   * known. Of hits in memory one of 16 is measured, of all others each.
+   */
+  latency: Record<LatencyPath, Histogram>
+}
+
+/** Where an answer came from: a tier, another request's handler run, or an own one. */
+export type LatencyPath = 'memory' | 'redis' | 'collapsed' | 'miss'
+export const LATENCY_PATHS: readonly LatencyPath[] = ['memory', 'redis', 'collapsed', 'miss']
+
+/** Seconds: a minute, an hour, a day are among them. */
+export const AGE_BOUNDS: readonly number[] = [1, 5, 15, 60, 300, 900, 3600, 14_400, 86_400, 604_800]
+/** Seconds: hits take microseconds, handlers up to many seconds. */
+const LATENCY_BOUNDS: readonly number[] = [
+  0.000_01, 0.000_025, 0.000_05, 0.0001, 0.000_25, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05,
+  0.1, 0.25, 0.5, 1, 2.5, 10,
+]
+
+/** Of hits in memory one of so many is measured: reading a clock twice costs more than counting. */
+const SAMPLED_EVERY = 16
+
+/** Whether the next hit of a route is one that is measured. */
+export function isSampled({ hits }: RouteStats): boolean {
+  return hits % SAMPLED_EVERY === 0
 }
 
 export function newRouteStats(): RouteStats {
@@ -41,7 +74,28 @@ export function newRouteStats(): RouteStats {
     stored: 0,
     notStored: 0,
     notStoredByReason: {},
+    bytesServed: 0,
+    savedMs: 0,
+    ageAtHit: newHistogram(AGE_BOUNDS),
+    latency: {
+      memory: newHistogram(LATENCY_BOUNDS),
+      redis: newHistogram(LATENCY_BOUNDS),
+      collapsed: newHistogram(LATENCY_BOUNDS),
+      miss: newHistogram(LATENCY_BOUNDS),
+    },
   }
+}
+
+/** How long it took until what is counted now was known. */
+export function countLatency(stats: RouteStats, status: CacheStatus, milliseconds: number): void {
+  const path = latencyPath(status)
+  if (path !== undefined) observe(stats.latency[path], milliseconds / 1000)
+}
+
+function latencyPath(status: CacheStatus): LatencyPath | undefined {
+  if (status.hit) return status.tier ?? 'memory'
+  if (status.collapsed) return 'collapsed'
+  return status.fwd === 'bypass' || status.fwd === undefined ? undefined : 'miss'
 }
 
 /** Adds one request to the figures of its route. */
@@ -92,6 +146,8 @@ export function totalStats(routes: Iterable<RouteStats>): RouteStats {
       'revalidated',
       'stored',
       'notStored',
+      'bytesServed',
+      'savedMs',
     ] as const) {
       total[name] += route[name]
     }
@@ -106,6 +162,8 @@ export function totalStats(routes: Iterable<RouteStats>): RouteStats {
         increment(total[group] as Record<string, number>, name, count)
       }
     }
+    addHistogram(total.ageAtHit, route.ageAtHit)
+    for (const path of LATENCY_PATHS) addHistogram(total.latency[path], route.latency[path])
   }
   return total
 }
@@ -157,7 +215,7 @@ export class Trouble {
     try {
       this.#onError?.(error, { operation })
     } catch (thrown) {
-      this.#log.error({ err: stdSerializers.err(thrown as Error) }, 'onError threw')
+      this.#log.error({ err: loggedError(thrown as Error) }, 'onError threw')
     }
   }
 
@@ -181,7 +239,7 @@ export class Trouble {
 
   /** Something the operator should know that is no failure. */
   note(message: string): void {
-    this.#log.warn(message)
+    this.#log.warn(redacted(message))
   }
 
   #logOnce(operation: string, error: Error): void {
@@ -193,7 +251,7 @@ export class Trouble {
     }
     this.#logged.set(operation, { at: now, since: 0 })
     this.#log.warn(
-      { operation, err: stdSerializers.err(error), suppressed: last?.since ?? 0 },
+      { operation, err: loggedError(error), suppressed: last?.since ?? 0 },
       'the cache goes on without this operation',
     )
   }

@@ -9,6 +9,8 @@ export class EntryNotes {
   validators: Validators | null | undefined = undefined
   /** Rendered fields, kept for the second in which they hold. */
   rendered: unknown = undefined
+  /** The length of its body; -1 until it is worked out. */
+  bodyBytes = -1
   /** From here on a hit may start a refresh, where the route has that; 0 until it is worked out. */
   earlyFrom = 0
 }
