@@ -22,7 +22,9 @@ export interface RenewalParts {
  * it is lost, or may be: what Redis does not confirm in time counts as lost.
  */
 export class Renewal {
-  isLost = false
+  #isLost = false
+  /** By `performance.now()`. */
+  #endsAt = Infinity
   readonly #parts: RenewalParts
   readonly #abort = new AbortController()
   #next: NodeJS.Timeout | undefined
@@ -34,6 +36,11 @@ export class Renewal {
     if (parts.extend === undefined) return
     this.#holdsFrom(parts.takenAt)
     this.#renewIn(parts.ttlMs / RENEWALS_PER_TTL)
+  }
+
+  /** Also where the process stood still, and no timer could tell. */
+  get isLost(): boolean {
+    return this.#isLost || performance.now() >= this.#endsAt
   }
 
   get signal(): AbortSignal {
@@ -53,8 +60,8 @@ export class Renewal {
 
   #holdsFrom(sentAt: number): void {
     clearTimeout(this.#end)
-    const endsAt = sentAt + this.#parts.ttlMs * (1 - MARGIN)
-    const leftMs = Math.max(0, endsAt - performance.now())
+    this.#endsAt = sentAt + this.#parts.ttlMs * (1 - MARGIN)
+    const leftMs = Math.max(0, this.#endsAt - performance.now())
     this.#end = setTimeout(() => this.#lose(), leftMs).unref()
   }
 
@@ -72,7 +79,7 @@ export class Renewal {
   }
 
   #lose(): void {
-    this.isLost = true
+    this.#isLost = true
     this.stop()
     this.#abort.abort(this.#parts.reason())
   }

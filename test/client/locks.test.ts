@@ -238,6 +238,27 @@ describe('locks in Redis', () => {
     assert.equal(await raw.get(`${namespace}#x:{a}`), 'somebody else')
   })
 
+  // Regression: no timer had run by then, and the loss was not noticed.
+  it('are lost for who stood still for longer than the ttl', async (t) => {
+    const one = await open(t)
+    const two = await openClient(t, options())
+    const work = one.withLock(
+      'job',
+      () => {
+        const until = performance.now() + 150
+        while (performance.now() < until);
+        return 'made'
+      },
+      { ttl: 0.1 },
+    )
+    await assert.rejects(work, (error) => {
+      assert.ok(error instanceof LockLostError)
+      assert.equal(error.value, 'made')
+      return true
+    })
+    assert.equal(await two.withLock('job', () => 'free'), 'free')
+  })
+
   it('grow their number even where the counter was lost', async (t) => {
     const cache = await open(t)
     const first = await cache.withLock('a', ({ fencing }) => fencing)
@@ -317,6 +338,6 @@ describe('locks in Redis', () => {
     )
     assert.equal(await other.withLock('a', () => 2, { wait: '30s' }), 2)
     letGo()
-    await held
+    await assert.rejects(held, LockLostError)
   })
 })
