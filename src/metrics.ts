@@ -213,12 +213,7 @@ function histogramValues(name: string, labels: Labels, counted: Histogram): obje
 
 const OPTIONS = new Set(['caches', 'prefix', 'registry', 'routeHistograms'])
 
-type Checked = Pick<Target, 'prefix' | 'caches'> & {
-  registry: MetricsRegistry
-  routeHistograms: boolean
-}
-
-function checked(client: MetricsClient, options: MetricsOptions): Checked {
+function checkClient(client: MetricsClient): void {
   for (const name of ['Counter', 'Gauge', 'Histogram'] as const) {
     if (typeof client?.[name] !== 'function') {
       throw refusal(
@@ -226,6 +221,15 @@ function checked(client: MetricsClient, options: MetricsOptions): Checked {
       )
     }
   }
+}
+
+type Checked = Pick<Target, 'prefix' | 'caches'> & {
+  registry: MetricsRegistry
+  routeHistograms: boolean
+}
+
+function checked(client: MetricsClient, options: MetricsOptions): Checked {
+  checkClient(client)
   const unknown = Object.keys(options ?? {}).find((name) => !OPTIONS.has(name))
   if (unknown !== undefined) {
     throw refusal(`unknown option '${unknown}'; there are ${[...OPTIONS].join(', ')}`)
