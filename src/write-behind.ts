@@ -46,7 +46,7 @@ const ROOM = 2
 const BUSY_POLL_MS = 50
 const FLUSH_WAIT_MS = 10_000
 /** For the last of what was written, and a last flush. */
-const CLOSE_MS = 3000
+const CLOSE_MS = 2000
 const MAX_FIELD_LENGTH = 1024
 
 /**

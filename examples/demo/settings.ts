@@ -13,6 +13,8 @@ export interface Settings {
   /** Left out: the cache lives in this process's memory only. */
   redis: RedisSettings | undefined
   logLevel: string
+  /** Signs the session cookies; left out, a new one each start, and for each process its own. */
+  sessionSecret: string | undefined
 }
 
 const DEFAULT_PORT = 3000
@@ -26,6 +28,7 @@ export function readSettings(env: NodeJS.ProcessEnv): Settings {
     dataFolder: resolve(text(env, 'DEMO_DATA_DIR') ?? '.cache/demo-db'),
     redis: readRedisSettings((name) => text(env, name)),
     logLevel: readLogLevel(env),
+    sessionSecret: readSecret(env),
   }
 }
 
@@ -40,6 +43,14 @@ function readPort(env: NodeJS.ProcessEnv): number {
   const port = Number(value)
   if (Number.isInteger(port) && port >= 0 && port <= 65_535) return port
   throw new Error(`PORT is '${value}'; give a number from 0 (any free port) to 65535`)
+}
+
+function readSecret(env: NodeJS.ProcessEnv): string | undefined {
+  const secret = text(env, 'SESSION_SECRET')
+  if (secret === undefined || secret.length >= 32) return secret
+  throw new Error(
+    `SESSION_SECRET has ${secret.length} characters; give at least 32: openssl rand -hex 32`,
+  )
 }
 
 function readLogLevel(env: NodeJS.ProcessEnv): string {

@@ -13,9 +13,13 @@ interface CharacterSet {
  */
 export class Glob {
   readonly #steps: readonly Step[]
+  /** What every text that matches begins with: most patterns and names differ there already. */
+  readonly #head: string
 
   private constructor(steps: readonly Step[]) {
     this.#steps = steps
+    const end = steps.findIndex((step) => typeof step !== 'number')
+    this.#head = String.fromCodePoint(...((end < 0 ? steps : steps.slice(0, end)) as number[]))
   }
 
   /** Undefined where a set is not closed, or nothing follows a `\`. */
@@ -42,7 +46,7 @@ export class Glob {
   }
 
   matches(text: string): boolean {
-    return this.#walk(text, false)
+    return text.startsWith(this.#head) && this.#walk(text, false)
   }
 
   /** Whether some text that begins so matches. */

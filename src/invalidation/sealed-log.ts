@@ -1,12 +1,10 @@
 import type { Sealing } from '../sealing.ts'
 import type { LogPosition } from '../stored-response.ts'
 import type { Fenced, Invalidation, InvalidationLog, LogState, Receipt, Verdict } from './log.ts'
+import { globOf } from './tags.ts'
 
 /** Tags whose names are remembered: those of entries that are in use. */
 const MAX_REMEMBERED = 20_000
-
-/** What is no name but is compared with names has to be read by all. */
-const PATTERN = /^[gh]:=/
 
 /**
  * A log in which tags have names that say nothing, one for each key. An invalidation is appended
@@ -58,7 +56,8 @@ export class SealedLog implements InvalidationLog {
   }
 
   #namesOf(tag: string): readonly string[] {
-    if (PATTERN.test(tag)) return [tag]
+    // What is compared with names has to be read by all.
+    if (globOf(tag) !== undefined) return [tag]
     let names = this.#byTag.get(tag)
     if (names === undefined) {
       if (this.#byTag.size >= MAX_REMEMBERED) this.#byTag.clear()

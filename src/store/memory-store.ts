@@ -154,7 +154,7 @@ export class MemoryStore {
 
   #makeRoom(latest: Kept): void {
     while (this.#young.bytes > this.#maxYoungBytes && this.#young.oldest !== latest) {
-      this.#grow(this.#young.oldest!)
+      this.#grow(this.#young.oldest!, latest)
     }
     // The main line has taken what young ones may have, or an entry has grown or is very large.
     while (this.bytes > this.#maxBytes) this.#letGo(this.#surplus(latest))
@@ -168,11 +168,11 @@ export class MemoryStore {
   }
 
   /** Leaves the young line: for the main one if there is room or it can make some, or for good. */
-  #grow(kept: Kept): void {
+  #grow(kept: Kept, latest: Kept): void {
     let credit = kept.uses
     for (let probe = 0; probe < PROBES && this.bytes > this.#maxBytes;) {
       const other = this.#main.oldest
-      if (other === undefined) break
+      if (other === undefined || other === latest) break
       if (this.#isUseless(other.cached)) this.#letGo(other)
       else if (other.uses < credit) {
         // Whoever is large has to be worth all that it takes the place of.

@@ -206,6 +206,26 @@ describe('values with encryption', () => {
     })
   }
 
+  it('are reached by patterns across a rotation', async (t) => {
+    const where = { ...place(), memory: {} }
+    const one = await openClient(t, { ...where, ...keys(OLD) })
+    const two = await openClient(t, { ...where, ...keys(NEW, OLD) })
+    for (const [writer, other] of [
+      [one, two],
+      [two, one],
+    ] as const) {
+      await writer.set('user:1', 1)
+      await writer.set('other:1', 1)
+      await writer.namespace('in').set('user:1', 1)
+      await other.invalidatePattern('user:*')
+      await eventually('forgotten', async () => !(await writer.has('user:1')))
+      assert.equal(await writer.has('other:1'), true)
+      assert.equal(await writer.namespace('in').has('user:1'), true)
+      await other.namespace('in').invalidatePattern('us*')
+      await eventually('forgotten', async () => !(await writer.namespace('in').has('user:1')))
+    }
+  })
+
   it('hear of invalidations by processes that do not encrypt yet', async (t) => {
     const where = { ...place(), memory: {} }
     const shop = await openClient(t, { ...where, ...keys(NEW) })

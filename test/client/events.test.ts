@@ -8,7 +8,7 @@ import { openClient } from './apps.ts'
 
 declare module '../../src/events.ts' {
   interface CacheEvents {
-    'user.updated': { id: number }
+    'account.updated': { id: number }
   }
 }
 
@@ -93,11 +93,11 @@ function eventsContract(open: (t: TestContext) => Promise<CacheClient>): void {
 
   it('that are declared have data of that type, and others any', async (t) => {
     const cache = await open(t)
-    cache.on('user.updated', ({ id }) => [`user:${id.toFixed(0)}`])
+    cache.on('account.updated', ({ id }) => [`user:${id.toFixed(0)}`])
     // @ts-expect-error: the data of this event has no name
-    cache.on('user.updated', (data: { name: string }) => [data.name])
+    cache.on('account.updated', (data: { name: string }) => [data.name])
     // @ts-expect-error: nor is it a text
-    await assert.rejects(cache.emit('user.updated', 'a'), EventError)
+    await assert.rejects(cache.emit('account.updated', 'a'), EventError)
     cache.on('undeclared', (data: { name: string }) => [data.name])
     await cache.emit('undeclared', { name: 'a' })
   })

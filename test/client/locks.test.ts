@@ -307,7 +307,7 @@ describe('locks in Redis', () => {
         taken.letGo()
         return until
       },
-      { ttl: '3s' },
+      { ttl: '2s' },
     )
     await taken.until
     await inTime('the close', cache.close())

@@ -252,7 +252,7 @@ describe('buffers in Redis', () => {
     const views = cache.buffer('views', { flush: ledger.flush, everyMs: 20, max: 2 })
     await views.increment('a')
     own.freeze()
-    for (let n = 0; n < 3; n++) {
+    for (let n = 0; n < 2; n++) {
       await assert.rejects(inTime('an answer', views.increment('a')), (error) => {
         assert.ok(error instanceof BufferUnconfirmedError)
         assert.equal(error.statusCode, 503)
@@ -263,8 +263,8 @@ describe('buffers in Redis', () => {
     await assert.rejects(views.increment('c'), BufferFullError)
     own.thaw()
     await eventually('all is flushed', () => ledger.counts.get('b') === 1)
-    await eventually('all is counted', () => ledger.counts.get('a') === 4)
-    assert.deepEqual(Object.fromEntries(ledger.counts), { a: 4, b: 1 })
+    await eventually('all is counted', () => ledger.counts.get('a') === 3)
+    assert.deepEqual(Object.fromEntries(ledger.counts), { a: 3, b: 1 })
   })
 
   it('count once what a client sends twice because it lost the connection', async (t) => {

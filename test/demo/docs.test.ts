@@ -6,8 +6,26 @@ import { type Demo, startDemo } from './demo.ts'
 const OPERATIONS = [
   ...['get /cities', 'post /cities', 'get /cities/nearest'],
   ...['get /cities/{id}', 'put /cities/{id}', 'patch /cities/{id}', 'delete /cities/{id}'],
+  ...['get /cities/largest', 'post /cities/invalidate'],
+  ...['get /cities/{id}/views', 'post /cities/{id}/views'],
   ...['get /countries', 'get /countries/{code}', 'get /countries/{code}/statistics'],
-  ...['get /statistics', 'get /health', 'get /stats'],
+  ...['get /countries/{code}/name', 'get /countries/{code}/summary'],
+  'post /countries/{code}/changed',
+  ...['get /favourites', 'put /favourites/{id}', 'delete /favourites/{id}'],
+  ...['get /cache', 'delete /cache', 'post /cache/invalidate', 'get /cache/{key}/exists'],
+  ...['get /cache/{key}', 'put /cache/{key}', 'delete /cache/{key}'],
+  ...['post /sessions', 'delete /sessions'],
+  ...['get /sessions/current', 'delete /sessions/current'],
+  ...['get /users/{id}', 'put /users/{id}', 'patch /users/{id}', 'delete /users/{id}'],
+  'get /users/{id}/{field}',
+  ...['get /rate-limit/check', 'get /rate-limit/bucket', 'post /lock/{resource}'],
+  ...['get /queue/tasks', 'post /queue/tasks', 'delete /queue/tasks', 'post /queue/tasks/take'],
+  ...['post /queue/reports', 'get /queue/reports/{id}'],
+  ...['get /queue/list', 'post /queue/list', 'delete /queue/list', 'post /queue/list/take'],
+  ...['get /leaderboard', 'delete /leaderboard'],
+  ...['get /leaderboard/{player}', 'post /leaderboard/{player}'],
+  ...['get /events', 'post /events'],
+  ...['get /statistics', 'get /health', 'get /stats', 'post /stats/reset'],
 ]
 
 interface Operation {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
-import { createServer } from 'node:net'
+import { once } from 'node:events'
+import { connect, createServer } from 'node:net'
 import { before, describe, it } from 'node:test'
 
 import { Demo, eventually, isAlive, newDataFolder, startDemo } from './demo.ts'
@@ -43,6 +44,17 @@ describe('The demo', () => {
     assert.match(again.line('Data'), /\(loaded before\)$/)
     assert.equal((await again.get('/cities/2988507')).body.population, 7)
     await again.end()
+  })
+
+  // Node does not count it as idle: the end waited for it until its time was up.
+  it('does not wait for a connection that was opened ahead of need', async () => {
+    const demo = await startDemo({ dataFolder })
+    const socket = connect(Number(new URL(demo.line('API')).port), '127.0.0.1')
+    await once(socket, 'connect')
+    assert.equal((await demo.get('/health')).status, 200)
+    assert.equal((await demo.end()).code, 0)
+    assert.doesNotMatch(demo.output, /Not everything closed/)
+    socket.destroy()
   })
 
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {

@@ -180,6 +180,20 @@ describe('a memory that is full', () => {
   })
 })
 
+describe('a memory of which one entry may take more than half', () => {
+  // Regression: a large one that was in use took the place of what was stored just then.
+  it('has what was stored last, also where that was there before', () => {
+    const store = newStore(10, 9)
+    store.set('known', makeEntry(), 3 * SIZE)
+    store.set('large', makeEntry(), 6 * SIZE)
+    for (let use = 0; use < 3; use++) store.get('large')
+    const latest = makeEntry()
+    assert.ok(store.set('known', latest, 4.5 * SIZE))
+    assert.equal(store.peek('known')?.entry, latest)
+    assert.ok(store.bytes <= 10 * SIZE)
+  })
+})
+
 describe('the keys that memory has let go of', () => {
   it('are known with the number of their uses, and forgotten when others come', () => {
     const recent = new RecentKeys(1000)

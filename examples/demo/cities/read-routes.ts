@@ -2,8 +2,16 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 
 import { CityNotFound, EmptyRange, Invalid, NotFound } from '../problems.ts'
 import { findCity, nearestCities, searchCities } from './queries.ts'
-import { City, CityId, CityPage, CitySearch, NearestCities, Place } from './schemas.ts'
-import { POSITIONS, cityTag, searchTag } from './tags.ts'
+import {
+  City,
+  CityId,
+  CityPage,
+  CitySearch,
+  LargestCities,
+  NearestCities,
+  Place,
+} from './schemas.ts'
+import { ALL_CITIES, POSITIONS, cityTag, searchTag } from './tags.ts'
 
 const tags = ['cities']
 
@@ -49,6 +57,25 @@ export const cityReads: FastifyPluginAsyncTypebox = async (app) => {
       const cities = await nearestCities(app.pg, request.query)
       reply.cacheTags(...cities.map((city) => cityTag(city.id)))
       return cities
+    },
+  )
+
+  app.get(
+    '/cities/largest',
+    {
+      schema: {
+        tags,
+        summary: 'The largest cities, never waited for',
+        description:
+          'Fresh for two seconds; for a minute after that the stale list is given at once, while ' +
+          'one run in the background makes a new one. `asOf` tells when it was made.',
+        response: { 200: LargestCities },
+      },
+      config: { cache: { ttl: '2s', staleWhileRevalidate: '1m', tags: [ALL_CITIES] } },
+    },
+    async () => {
+      const { cities } = await searchCities(app.pg, { page: 1, size: 10 })
+      return { asOf: new Date().toISOString(), cities }
     },
   )
 

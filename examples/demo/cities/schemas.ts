@@ -80,6 +80,21 @@ export const CityPage = Type.Object(
   { description: 'The largest cities first' },
 )
 
+export const Views = Type.Object(
+  { views: Type.Integer() },
+  { description: 'A second behind at most', examples: [{ views: 1000 }] },
+)
+
+export const PathPattern = Type.Object(
+  { pattern: Type.String({ pattern: '^/cities[\\w/*?-]{0,56}$' }) },
+  { additionalProperties: false, examples: [{ pattern: '/cities/29*' }] },
+)
+
+export const LargestCities = Type.Object(
+  { asOf: Type.String({ description: 'When PostgreSQL was asked' }), cities: Type.Array(City) },
+  { description: 'The largest first' },
+)
+
 export type Place = Static<typeof Place>
 export const Place = Type.Object(
   {

@@ -1,9 +1,9 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import Type from 'typebox'
 
-import { CityNotFound, Conflict, Invalid, NotFound } from '../problems.ts'
+import { CityNotFound, Conflict, Invalid, NoRedis, NotFound } from '../problems.ts'
 import { addCity, changeCity, removeCity } from './changes.ts'
-import { City, CityChanges, CityFields, CityId } from './schemas.ts'
+import { City, CityChanges, CityFields, CityId, PathPattern } from './schemas.ts'
 import { writeTags } from './tags.ts'
 
 declare module 'fastify' {
@@ -42,6 +42,23 @@ export const cityWrites: FastifyPluginAsyncTypebox = async (app) => {
       const city = await addCity(app.pg, request.body)
       request.touchedTags = writeTags(undefined, city)
       return reply.code(201).header('location', `/cities/${city.id}`).send(city)
+    },
+  )
+
+  app.post(
+    '/cities/invalidate',
+    {
+      schema: {
+        tags,
+        summary: 'Forget the responses whose paths match a pattern',
+        description: 'For people and imports. What writes are about are tags.',
+        body: PathPattern,
+        response: { 204: Type.Null({ description: 'Forgotten' }), 400: Invalid, 503: NoRedis },
+      },
+    },
+    async (request, reply) => {
+      await app.cache.invalidatePattern(request.body.pattern)
+      return reply.code(204).send(null)
     },
   )
 

@@ -28,6 +28,32 @@ export const CountryFilter = Type.Object({
   ),
 })
 
+/** The first is what clients get that ask for none of them. */
+export const LANGUAGES = ['en', 'de', 'fr', 'es', 'ja'] as const
+
+export const LocalName = Type.Object(
+  { code: Type.String(), language: Type.String(), name: Type.String() },
+  { description: 'A name', examples: [{ code: 'FR', language: 'de', name: 'Frankreich' }] },
+)
+
+export const SummaryVersion = Type.Object(
+  { version: Type.Integer({ minimum: 1, maximum: 2, default: 1 }) },
+  { required: [] },
+)
+
+export type Summary = Static<typeof Summary>
+export const Summary = Type.Object(
+  {
+    version: Type.Integer(),
+    madeAt: Type.String({ description: 'When the value was computed' }),
+    text: Type.String(),
+  },
+  {
+    description: 'A summary',
+    examples: [{ version: 1, madeAt: '2026-11-21T12:00:00.000Z', text: 'France is in Europe.' }],
+  },
+)
+
 const nullableNumber = Type.Union([Type.Number(), Type.Null()])
 
 export type CountryStatistics = Static<typeof CountryStatistics>

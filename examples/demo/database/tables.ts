@@ -1,5 +1,5 @@
 // Written into the database with the data: another number here makes the demo load it again.
-export const DATA_VERSION = 1
+export const DATA_VERSION = 2
 
 // A schema of its own, so that nothing else in the user's DATABASE_URL is ever touched.
 export const CREATE_TABLES = `
@@ -28,6 +28,32 @@ export const CREATE_TABLES = `
     population   integer NOT NULL CHECK (population >= 0),
     latitude     double precision NOT NULL CHECK (latitude BETWEEN -90 AND 90),
     longitude    double precision NOT NULL CHECK (longitude BETWEEN -180 AND 180)
+  );
+
+  CREATE TABLE cities_demo.city_views (
+    city   integer PRIMARY KEY REFERENCES cities_demo.city ON DELETE CASCADE,
+    views  bigint NOT NULL
+  );
+
+  CREATE TABLE cities_demo.favourite (
+    owner  text NOT NULL,
+    city   integer NOT NULL REFERENCES cities_demo.city ON DELETE CASCADE,
+    PRIMARY KEY (owner, city)
+  );
+
+  CREATE TABLE cities_demo.flushed (
+    batch  text PRIMARY KEY,
+    at     timestamptz NOT NULL DEFAULT now()
+  );
+
+  -- One sequence for all: a profile that is made again after its removal is newer than the removal.
+  CREATE SEQUENCE cities_demo.profile_version;
+  CREATE TABLE cities_demo.profile (
+    id       text PRIMARY KEY,
+    name     text NOT NULL,
+    email    text NOT NULL,
+    city     text NOT NULL,
+    version  bigint NOT NULL DEFAULT nextval('cities_demo.profile_version')
   );
 
   CREATE TABLE cities_demo.loaded (data_version integer NOT NULL);
