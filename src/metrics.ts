@@ -213,11 +213,6 @@ function histogramValues(name: string, labels: Labels, counted: Histogram): obje
 
 const OPTIONS = new Set(['caches', 'prefix', 'registry', 'routeHistograms'])
 
-type Checked = Pick<Target, 'prefix' | 'caches'> & {
-  registry: MetricsRegistry
-  routeHistograms: boolean
-}
-
 function checkClient(client: MetricsClient): void {
   for (const name of ['Counter', 'Gauge', 'Histogram'] as const) {
     if (typeof client?.[name] !== 'function') {
@@ -226,6 +221,11 @@ function checkClient(client: MetricsClient): void {
       )
     }
   }
+}
+
+type Checked = Pick<Target, 'prefix' | 'caches'> & {
+  registry: MetricsRegistry
+  routeHistograms: boolean
 }
 
 function checked(client: MetricsClient, options: MetricsOptions): Checked {
