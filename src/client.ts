@@ -10,6 +10,9 @@ import {
 import { CacheValues } from './client-values.ts'
 import type { Duration } from './durations.ts'
 import { InvalidArgumentError } from './errors.ts'
+import { explain } from './exchange-explain.ts'
+import type { ExplainTarget } from './exchange-explain-target.ts'
+import type { Explanation } from './explanation.ts'
 import { type CacheEvents, type EventMapping, Events, type OtherEvent } from './events.ts'
 import { type InspectOptions, type Inspection, inspectName } from './inspection.ts'
 import { encodeTag } from './invalidation/tags.ts'
@@ -168,6 +171,14 @@ export class CacheClient extends CacheValues {
     return typeof target === 'string'
       ? inspectName(this.#cache, this.values.space.nameOf(target), options)
       : inspectResponses(this.#cache, target, options)
+  }
+
+  /**
+   * Why a request would be answered as it would be: route, key, what is stored, tags, decision, and
+   * which option would change it. Runs no hook and no handler, stores and counts nothing.
+   */
+  async explain(target: ExplainTarget): Promise<Explanation> {
+    return explain(this.#cache, target)
   }
 
   /** Hits, misses and their reasons by route; tiers, log and trouble. */

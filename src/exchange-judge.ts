@@ -1,6 +1,7 @@
 import type { FastifyReply } from 'fastify'
 
 import { type CacheNotes, type Exchange, type Fill, NOTES } from './exchange.ts'
+import { refusesInputs } from './exchange-inputs.ts'
 import { lifetimesOf } from './exchange-lifetime.ts'
 import { targetTags } from './exchange-target.ts'
 import { indexWith, keyOfVariant, latestIndex } from './exchange-variants.ts'
@@ -55,7 +56,9 @@ export function judge(
     { own, final, keyed: policy.keyedFields, nominated: names, origin },
     policy.ttl === 'headers' ? policy.http : undefined,
   )
-  return sign ?? complete(exchange, reply, final, names)
+  if (sign !== undefined) return sign
+  if (exchange.inputs !== undefined && refusesInputs(exchange, names)) return 'input'
+  return complete(exchange, reply, final, names)
 }
 
 /** What was known before the header section was final. */

@@ -1,7 +1,8 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 
 import type { Flight } from './collapser.ts'
-import { EXCHANGE, type Exchange, identify } from './exchange.ts'
+import { EXCHANGE, type Exchange } from './exchange.ts'
+import { identify } from './exchange-identity.ts'
 import { watchAnswer } from './exchange-answer.ts'
 import { type Handler, forwardHead, goAround, refuse } from './exchange-around.ts'
 import {

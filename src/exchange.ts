@@ -4,10 +4,10 @@ import type { FastifyRequest } from 'fastify'
 
 import type { Flight } from './collapser.ts'
 import type { StreamOutcome } from './exchange-recording.ts'
-import { RESPONSE_KEY, findTarget, varyValues } from './exchange-target.ts'
+import { findTarget } from './exchange-target.ts'
 import type { FleetLease } from './fleet-lease.ts'
-import { variantKey } from './http/cache-key.ts'
 import {
+  type BypassReason,
   type CacheStatus,
   type ForwardReason,
   formatCacheStatus,
@@ -20,14 +20,13 @@ import { type RequestFields, uncoveredCredential } from './http/credentials.ts'
 import type { HandlerFields } from './http/handler-fields.ts'
 import type { NotStoredReason } from './http/storability.ts'
 import type { Fields } from './http/fields.ts'
-import { sessionHasData } from './http/session.ts'
+import type { Input } from './input-guard.ts'
 import type { KnownTarget } from './key-memo.ts'
 import type { Policy } from './policy.ts'
 import type { ResponseCache } from './response-cache.ts'
 import { type RefreshContext, refreshOf } from './refresh-request.ts'
 import type { Cached } from './store/cached.ts'
 import type { LogPosition, VariantIndex } from './stored-response.ts'
-import { syncResult } from './sync-result.ts'
 import { countLatency, countStatus } from './telemetry.ts'
 
 /** Where a request keeps its exchange; state on the route would not survive `callNotFound()`. */
@@ -88,6 +87,8 @@ export class Exchange {
   clockAt = 0
   /** Somebody looked at what `vary.query` leaves out of the key. */
   sawIgnored = false
+  /** With `inputGuard`: what the handler has read. */
+  inputs: ReadonlyMap<string, Input> | undefined = undefined
   /** What the handler says of its answer, if it runs for the cache. */
   fill: Fill | undefined = undefined
 
@@ -183,7 +184,7 @@ export function openExchange(
   }
   const { method } = request
   if (method !== 'GET' && method !== 'HEAD') {
-    exchange.bypass = 'method'
+    exchange.bypass = 'method' satisfies BypassReason
     return exchange
   }
   if (cache.readYourWrites !== undefined)
@@ -198,94 +199,24 @@ export function openExchange(
   return exchange
 }
 
-function credentialReason(exchange: Exchange, request: FastifyRequest): string | undefined {
+export function credentialReason(exchange: Exchange, request: FastifyRequest): string | undefined {
   const { cache, policy } = exchange
   const fields = exchange.sentFields ?? request.headers
   const name = uncoveredCredential(fields, cache.credentialFields, policy.keyed)
   if (name !== undefined) return name
   // A client certificate that was verified is an identity that no field shows.
   const socket = request.raw.socket as { authorized?: boolean } | null
-  return socket?.authorized === true ? 'client-certificate' : undefined
+  return socket?.authorized === true ? ('client-certificate' satisfies BypassReason) : undefined
 }
 
 /** What makes a GET more than a question for a page. */
-function oddRequest(fields: FastifyRequest['headers']): string | undefined {
+function oddRequest(fields: FastifyRequest['headers']): BypassReason | undefined {
   if (fields.upgrade !== undefined) return 'upgrade'
   if (fields['transfer-encoding'] !== undefined) return 'request-body'
   // RFC 9111 §4.3.2: such conditions are the origin's to evaluate.
   if (hasOriginCondition(fields)) return 'precondition'
   const length = fields['content-length']
   return length !== undefined && length !== '0' ? 'request-body' : undefined
-}
-
-/**
- * The step in the handler's place, after every gate: identity as authentication left it, the
- * route's own bypass, the key with its vary values. Sets `bypass` or `key`.
- */
-export function identify(exchange: Exchange, request: FastifyRequest): void {
-  const { policy } = exchange
-  if (exchange.bypass !== undefined) return
-  const identity = policy.vary.by === undefined ? undefined : identityOf(exchange, request)
-  if (exchange.bypass === undefined) {
-    exchange.bypass =
-      (policy.public || identity !== undefined ? undefined : anonymityProblem(exchange, request)) ??
-      optionBypass(exchange, request)
-  }
-  if (exchange.bypass !== undefined) return
-  const { key } = exchange.target!
-  exchange.key = policy.hasVariants
-    ? RESPONSE_KEY + variantKey(key, varyValues(exchange, request.headers, identity))
-    : key
-  exchange.primaryKey = exchange.key
-}
-
-/** What `vary.by` says; a wrong answer is no answer, and then nothing may be shared. */
-function identityOf(exchange: Exchange, request: FastifyRequest): string | undefined {
-  try {
-    const identity: unknown = exchange.policy.vary.by!(request)
-    if (identity === undefined || typeof identity === 'string') return identity
-    syncResult('vary.by', identity)
-    throw new TypeError(`vary.by returned ${typeof identity}; it must return a string or undefined`)
-  } catch (error) {
-    exchange.bypass = 'vary-by-failed'
-    exchange.cache.trouble.report('vary.by', error as Error)
-    return undefined
-  }
-}
-
-/** Why a request without a keyed identity is not anonymous. */
-function anonymityProblem(exchange: Exchange, request: FastifyRequest): string | undefined {
-  const { policy } = exchange
-  if (policy.vary.by !== undefined) {
-    const reason = credentialReason(exchange, request)
-    if (reason !== undefined) return reason
-  }
-  const { user, session } = request as { user?: unknown; session?: unknown }
-  // With a credential field in the key, the user is what was made of it. A keyed cookie says less:
-  // it may be the language, and the user may come from elsewhere.
-  if (user !== undefined && user !== null && !hasKeyedCredential(exchange, request)) return 'user'
-  // A session is made of cookies, and all cookies of the request are in the key by now.
-  const fromCookies = policy.keyed.cookies.size > 0 && request.headers.cookie !== undefined
-  return !fromCookies && sessionHasData(session) ? 'session' : undefined
-}
-
-function hasKeyedCredential({ cache, policy }: Exchange, request: FastifyRequest): boolean {
-  return cache.credentialFields.some(
-    (name) => policy.keyed.headers.has(name) && request.headers[name] !== undefined,
-  )
-}
-
-function optionBypass(exchange: Exchange, request: FastifyRequest): string | undefined {
-  // The handler may look at why validation failed, and the key does not cover that.
-  if (request.validationError !== undefined) return 'validation-error'
-  const { bypass } = exchange.policy
-  if (bypass === undefined) return undefined
-  try {
-    return syncResult('bypass', bypass(request)) ? 'option' : undefined
-  } catch (error) {
-    exchange.cache.trouble.report('bypass', error as Error)
-    return 'option-failed'
-  }
 }
 
 /** Tells the client, one field after the other. */

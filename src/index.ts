@@ -65,7 +65,18 @@ export {
   WriteUnconfirmedError,
 } from './errors.ts'
 export type { Histogram } from './histogram.ts'
-export type { CacheStatus, ForwardReason } from './http/cache-status.ts'
+export type { ExplainTarget } from './exchange-explain-target.ts'
+export type {
+  CountedReason,
+  Decision,
+  ExplainedDimension,
+  ExplainedFreshness,
+  ExplainedKey,
+  ExplainedPolicy,
+  ExplainedTag,
+  Explanation,
+} from './explanation.ts'
+export type { BypassReason, CacheStatus, ForwardReason } from './http/cache-status.ts'
 export type { Conditions } from './http/revalidation.ts'
 export type { NotStoredReason } from './http/storability.ts'
 export type { ResponseCacheOptions } from './options.ts'

@@ -218,7 +218,7 @@ type Checked = Pick<Target, 'prefix' | 'caches'> & {
   routeHistograms: boolean
 }
 
-function checked(client: MetricsClient, options: MetricsOptions): Checked {
+function checkClient(client: MetricsClient): void {
   for (const name of ['Counter', 'Gauge', 'Histogram'] as const) {
     if (typeof client?.[name] !== 'function') {
       throw refusal(
@@ -226,6 +226,10 @@ function checked(client: MetricsClient, options: MetricsOptions): Checked {
       )
     }
   }
+}
+
+function checked(client: MetricsClient, options: MetricsOptions): Checked {
+  checkClient(client)
   const unknown = Object.keys(options ?? {}).find((name) => !OPTIONS.has(name))
   if (unknown !== undefined) {
     throw refusal(`unknown option '${unknown}'; there are ${[...OPTIONS].join(', ')}`)

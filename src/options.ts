@@ -90,6 +90,13 @@ export interface ResponseCacheOptions {
    */
   cacheGroups?: boolean
   /**
+   * For development and canaries: an answer is not stored when its handler has read header fields,
+   * cookies, user, session or address of the request that the key does not cover; the log says what and
+   * which option to set. `'warn'`: it is stored all the same.
+   * @default false
+   */
+  inputGuard?: boolean | 'warn'
+  /**
    * Seals what is stored in Redis, names and tags included, with keys that only the application has.
    * What is in this process's memory stays readable. `{ keys: [{ id, secret }] }`; see
    * docs/encryption.md. @default false
@@ -125,6 +132,7 @@ export interface CheckedOptions {
   statusHeader: boolean
   xCache: boolean
   cacheGroups: boolean
+  inputGuard: true | 'warn' | undefined
   encryption: readonly EncryptionKey[] | undefined
   packing: Packing | false
   onError: ResponseCacheOptions['onError']
@@ -135,7 +143,8 @@ const WHERE = 'fastify-response-cache'
 const KNOWN = [
   ...['redis', 'namespace', 'memory', 'defaults', 'global', 'consistency', 'credentialHeaders'],
   ...['deadlineMs', 'softDeadlineMs', 'breaker', 'statusHeader', 'cacheGroups', 'onError'],
-  ...['decorateAs', 'readYourWrites', 'durability', 'encryption', 'compression'],
+  ...['decorateAs', 'readYourWrites', 'durability', 'inputGuard'],
+  ...['encryption', 'compression'],
 ]
 const DEFAULT_MAX_BYTES = 64 * 1024 * 1024
 
@@ -171,6 +180,7 @@ export function checkOptions(options: ResponseCacheOptions, app: FastifyInstance
     statusHeader: statusHeader !== false,
     xCache: statusHeader === 'x-cache',
     cacheGroups: reader.flag('cacheGroups') ?? false,
+    inputGuard: checkInputGuard(reader),
     encryption: checkEncryption(reader),
     packing: checkCompression(reader),
     onError: reader.function<NonNullable<ResponseCacheOptions['onError']>>('onError'),
@@ -254,4 +264,10 @@ function checkBreaker(reader: OptionsReader): BreakerOptions | false {
     failures: breaker?.integer('failures', 1) ?? 5,
     resetMs: breaker?.integer('resetMs', 1) ?? 1000,
   }
+}
+
+function checkInputGuard(reader: OptionsReader): CheckedOptions['inputGuard'] {
+  const value = reader.value('inputGuard') ?? false
+  if (value === true || value === 'warn') return value
+  return value === false ? undefined : reader.fail('inputGuard', "true, false or 'warn'")
 }

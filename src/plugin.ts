@@ -9,6 +9,7 @@ import { EXCHANGE } from './exchange.ts'
 import { FleetFlights } from './fleet-flight.ts'
 import type { CacheStatus } from './http/cache-status.ts'
 import type { Conditions } from './http/revalidation.ts'
+import { InputGuard } from './input-guard.ts'
 import { LocalLog } from './invalidation/local-log.ts'
 import type { InvalidationLog } from './invalidation/log.ts'
 import { RedisLog } from './invalidation/redis-log.ts'
@@ -20,6 +21,7 @@ import { missedRouteWarner } from './missed-routes.ts'
 import { ReadYourWrites } from './read-your-writes.ts'
 import { replyDecorators } from './reply-decorators.ts'
 import { ResponseCache } from './response-cache.ts'
+import { RequestCapture } from './request-capture.ts'
 import { Revalidator } from './revalidator.ts'
 import { RedisFitness, withAdvice } from './redis-fitness.ts'
 import { attachRoutes } from './routes.ts'
@@ -69,13 +71,20 @@ export const plugin: FastifyPluginAsync<ResponseCacheOptions> = async (app, opti
     }),
     fleet: guard && new FleetFlights(new RedisLeases(guard, checked.namespace, frames)),
     readYourWrites: guard && ownWrites(checked, tiers),
+    inputGuard:
+      checked.inputGuard && new InputGuard(checked.inputGuard, (line) => trouble.note(line)),
+    requests: new RequestCapture(app, (raw, response) => app.routing(raw, response), 'cacheStatus'),
     readQuery: (target) => app.findRoute({ method: 'GET', url: target })?.searchParams,
   })
   const client = new CacheClient(cache, guard, defaultTtl(checked))
   app.decorate(checked.decorateAs, client)
   decorate(app)
   attachRoutes(app, cache, checked)
-  app.addHook('onReady', () => cache.log.start())
+  app.addHook('onReady', async () => {
+    const maxEntryBytes = guard === undefined ? checked.memory?.maxEntryBytes : undefined
+    for (const warning of cache.warnings.take({ maxEntryBytes })) trouble.note(warning)
+    await cache.log.start()
+  })
   app.addHook('onClose', () => client.close())
   if (hadRoutes) warnOfMissedRoutes(app, log)
 }

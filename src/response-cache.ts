@@ -3,11 +3,14 @@ import { Collapser } from './collapser.ts'
 import type { FleetFlights } from './fleet-flight.ts'
 import type { QueryPredicate } from './http/query.ts'
 import type { Invalidation, InvalidationLog, Receipt } from './invalidation/log.ts'
+import type { InputGuard } from './input-guard.ts'
 import { KeyMemo } from './key-memo.ts'
 import type { Policy } from './policy.ts'
 import type { ReadYourWrites } from './read-your-writes.ts'
+import type { RequestCapture } from './request-capture.ts'
 import type { Revalidator } from './revalidator.ts'
 import type { TieredCache } from './store/tiered-cache.ts'
+import { RouteWarnings } from './route-warnings.ts'
 import { type RouteStats, type Trouble, newRouteStats } from './telemetry.ts'
 import { invalidateChannel, traced } from './tracing.ts'
 import type { QueryReader } from './url-tags.ts'
@@ -27,6 +30,8 @@ export interface ResponseCacheParts {
   revalidator: Revalidator
   fleet: FleetFlights | undefined
   readYourWrites: ReadYourWrites | undefined
+  requests: RequestCapture
+  inputGuard?: InputGuard | undefined
   /** From 0 to 1, without 1. */
   random?: () => number
 }
@@ -42,6 +47,9 @@ export class ResponseCache {
   readonly fleet: FleetFlights | undefined
   /** With Redis: what clients carry from their writes to their reads. */
   readonly readYourWrites: ReadYourWrites | undefined
+  readonly requests: RequestCapture
+  /** Where handlers are watched. */
+  readonly inputGuard: InputGuard | undefined
   readonly trouble: Trouble
   readonly credentialFields: readonly string[]
   readonly statusHeader: boolean
@@ -56,6 +64,7 @@ export class ResponseCache {
   /** By route pattern; GET and HEAD of a pattern count together. */
   readonly routeStats: Map<string, RouteStats> = new Map()
   readonly policies: Policy[] = []
+  readonly warnings: RouteWarnings = new RouteWarnings()
   readonly #filters = new Map<string, QueryPredicate | undefined>()
 
   constructor(parts: ResponseCacheParts) {
@@ -72,6 +81,8 @@ export class ResponseCache {
     this.revalidator = parts.revalidator
     this.fleet = parts.fleet
     this.readYourWrites = parts.readYourWrites
+    this.requests = parts.requests
+    this.inputGuard = parts.inputGuard
     this.tiers.redis?.acceptBodies(parts.maxEntryBytes)
     this.random = parts.random ?? (() => Math.random())
   }

@@ -3,6 +3,8 @@ import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from
 import { InvalidOptionError } from './errors.ts'
 import { EXCHANGE, openExchange } from './exchange.ts'
 import { traceHandler } from './exchange-around.ts'
+import { ROUTE } from './exchange-explain.ts'
+import { watchInputs } from './exchange-inputs.ts'
 import { listenToSerializer } from './exchange-serializer.ts'
 import { serve } from './exchange-serve.ts'
 import { invalidateAfter } from './exchange-unsafe.ts'
@@ -139,6 +141,7 @@ function compile(
     cache.statsOf(route.url),
   )
   cache.adopt(policy)
+  cache.warnings.note(methods, policy)
   return policy
 }
 
@@ -174,11 +177,15 @@ function checkInvalidates(
  */
 function attach(route: CachedRoute, attachment: Attachment): void {
   route[ATTACHMENT] = attachment
+  route.config = { ...route.config, [ROUTE]: attachment } as NonNullable<RouteOptions['config']>
   const methods = methodsOf(route)
   if (!methods.includes('GET') && !methods.includes('HEAD')) return
   const handler = route.handler
   route.handler = function (this: FastifyInstance, request, reply) {
-    const run = (): unknown => handler.call(this, request, reply)
+    const run = (): unknown => {
+      if (attachment.cache.inputGuard !== undefined) watchInputs(request)
+      return handler.call(this, request, reply)
+    }
     if (!handlerChannel.hasSubscribers) return serve(request, reply, run)
     return serve(request, reply, () => traceHandler(request, reply, run))
   }

@@ -8,6 +8,20 @@ export type ForwardReason =
   | 'request'
   | 'stale'
 
+/** Why a request goes around the cache; or the name of a credential field. */
+export type BypassReason =
+  | 'method'
+  | 'upgrade'
+  | 'request-body'
+  | 'precondition'
+  | 'client-certificate'
+  | 'vary-by-failed'
+  | 'user'
+  | 'session'
+  | 'validation-error'
+  | 'option'
+  | 'option-failed'
+
 /**
  * What the cache did with one request (RFC 9211). One object per request drives the branch, the
  * header field, the log, the metric and the assertion of a test.

@@ -13,6 +13,7 @@ export type NotStoredReason =
   | 'authorization'
   | 'vary'
   | 'query'
+  | 'input'
   | 'content-encoding'
   | 'content-type'
   | 'origin'

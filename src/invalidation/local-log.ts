@@ -33,6 +33,10 @@ export class LocalLog implements InvalidationLog {
     return entry.epoch === this.position.epoch ? this.#table.verdict(entry) : 'purged'
   }
 
+  lastInvalidated(tag: string): number {
+    return this.#table.lastOf([tag])
+  }
+
   verified(): boolean {
     return true
   }

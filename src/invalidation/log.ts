@@ -64,7 +64,9 @@ export interface InvalidationLog {
   allows(entry: Fenced): boolean
   /** The hardest that is known to have happened to it since; `'valid'` where `allows` is true. */
   verdict(entry: Fenced): Verdict
-  /** Whether these two may be trusted without asking Redis: the lease has not run out. */
+  /** The last position at which this tag, or everything, was invalidated, as far as known here; 0: never. */
+  lastInvalidated(tag: string): number
+  /** Whether `allows` and `verdict` may be trusted without asking Redis: the lease has not run out. */
   verified(): boolean
   /** Catches up with Redis; false when it cannot be confirmed in time. Never rejects. */
   confirm(): Promise<boolean>

@@ -95,6 +95,10 @@ export class RedisLog implements InvalidationLog {
     return this.#delivery.size === 0 ? verdict : harder(verdict, this.#byPending(entry))
   }
 
+  lastInvalidated(tag: string): number {
+    return this.#follower.table.lastOf([tag])
+  }
+
   /** What is pending has no number yet that others who are ahead of this process could be behind. */
   #byPending(entry: Fenced): Verdict {
     return entry.seq > this.#follower.position.seq ? 'purged' : this.#delivery.verdict(entry)

@@ -38,6 +38,10 @@ export class SealedLog implements InvalidationLog {
     return this.#log.verdict(this.#named(entry))
   }
 
+  lastInvalidated(tag: string): number {
+    return Math.max(...[tag, ...this.#namesOf(tag)].map((name) => this.#log.lastInvalidated(name)))
+  }
+
   invalidate({ tags, mode }: Invalidation): Promise<Receipt> {
     if (tags === 'all') return this.#log.invalidate({ tags, mode })
     return this.#log.invalidate({ tags: tags.flatMap((tag) => this.#namesOf(tag)), mode })

@@ -102,6 +102,13 @@ export function plainTags(encoded: readonly string[]): string[] {
     .map((tag) => tag.slice(prefix.length + (tag[prefix.length] === '=' ? 1 : 0)))
 }
 
+/** What an encoded tag names, for people; of long names `#` and the digest. */
+export function decodeTag(encoded: string): { kind: keyof typeof KINDS; name: string } {
+  const [kind] = Object.entries(KINDS).find(([, prefix]) => encoded.startsWith(prefix))!
+  const name = encoded.slice(encoded[2] === '=' ? 3 : 2)
+  return { kind: kind as keyof typeof KINDS, name }
+}
+
 /** Why a value cannot be a tag; undefined when it can. */
 export function tagProblem(tag: unknown): string | undefined {
   if (typeof tag !== 'string') return `a tag must be a string, got ${typeof tag}`

@@ -128,9 +128,11 @@ export class RedisStore {
     const send = (packed?: Buffer): Promise<boolean> =>
       this.#send({ key, entry, ttlMs, isNew }, packed)
     const packing = this.frames.pack(key, entry)
-    if (packing === undefined) return send()
+    // Of two with one position the last is to stay, however long the first takes to pack.
+    const before = this.#underWay.get(key)?.sent
+    if (packing === undefined && before === undefined) return send()
     let answer: Promise<boolean> | undefined
-    const sent = packing.then((packed) => {
+    const sent = Promise.all([packing, before]).then(([packed]) => {
       answer = send(packed)
     })
     const underWay = { entry, sent }

@@ -56,3 +56,12 @@ describe('Where the demo finds Redis', () => {
     })
   }
 })
+
+describe('The secret of the sessions', () => {
+  it('is left out, or long enough', () => {
+    const secret = 'x'.repeat(32)
+    assert.equal(readSettings({}).sessionSecret, undefined)
+    assert.equal(readSettings({ SESSION_SECRET: secret }).sessionSecret, secret)
+    assert.throws(() => readSettings({ SESSION_SECRET: 'short' }), /5 characters; give at least 32/)
+  })
+})

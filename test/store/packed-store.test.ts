@@ -148,6 +148,19 @@ describe('RedisStore with packed bodies', () => {
     assert.equal(await raw.exists('meanwhile#d:a'), 0)
   })
 
+  it('keeps the last of those with one position, however long each takes to pack', async () => {
+    const store = await open('order', { algorithm: 'gzip', minBytes: 100 })
+    const bodies = [TEXT.repeat(100), TEXT, 'short', TEXT.repeat(50), 'last']
+    for (const last of bodies) {
+      const written = [...bodies.filter((body) => body !== last), last].map((body) =>
+        store.set('r:a', makeEntry({ body }), 60_000),
+      )
+      assert.equal((await store.get('r:a'))?.entry.body, last)
+      await Promise.all(written)
+      assert.equal((await store.get('r:a'))?.entry.body, last)
+    }
+  })
+
   it('does not store what nobody would unpack', async () => {
     const store = await open('large', ALL)
     assert.equal(await store.set('r:a', makeEntry({ body: 'x'.repeat(2 ** 21) }), 60_000), false)
