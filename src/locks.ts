@@ -9,6 +9,7 @@ import {
   RedisUnavailableError,
 } from './errors.ts'
 import { LockQueue } from './lock-queue.ts'
+import { MAX_TIMER_MS } from './options-reader.ts'
 import { Renewal } from './renewal.ts'
 import { FAILED } from './store/redis-guard.ts'
 import type { RedisLocks } from './store/redis-locks.ts'
@@ -194,7 +195,11 @@ function planLock(name: string, fn: unknown, options: LockOptions): LockPlan {
   if (ttlMs < MIN_TTL_MS) {
     throw new InvalidArgumentError(`the ttl of ${where} must be at least ${MIN_TTL_MS} ms`)
   }
+  // A longer timer would end at once.
+  if (ttlMs > MAX_TIMER_MS) {
+    throw new InvalidArgumentError(`the ttl of ${where} must be at most ${MAX_TIMER_MS} ms`)
+  }
   const wait = options.wait ?? 0
   const waitMs = wait === 0 || seconds(wait) === 0 ? 0 : checkTtl(where, wait, 'wait') * 1000
-  return { name, ttlMs, endsAt: performance.now() + waitMs }
+  return { name, ttlMs, endsAt: performance.now() + Math.min(waitMs, MAX_TIMER_MS) }
 }

@@ -154,7 +154,7 @@ export class RedisLog implements InvalidationLog {
   /** Two logs that a failover made of one have the same numbers, so those alone are not enough. */
   hasReached({ epoch, seq }: LogPosition): boolean {
     const { position, inStep } = this.#follower
-    return inStep && position.epoch === epoch && position.seq >= seq
+    return inStep && epoch !== '' && position.epoch === epoch && position.seq >= seq
   }
 
   async reach(position: LogPosition, maxWaitMs: number): Promise<boolean> {

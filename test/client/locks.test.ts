@@ -111,6 +111,7 @@ function locksContract(open: (t: TestContext) => Promise<CacheClient>): void {
       ['a', () => 1, { tll: 1 }, /'tll' is not an option; known are ttl, wait/],
       ['a', () => 1, { ttl: -1 }, /the ttl of the lock 'a' must be/],
       ['a', () => 1, { ttl: '50ms' }, /at least 100 ms/],
+      ['a', () => 1, { ttl: '60d' }, /at most 2147483647 ms/],
       ['a', () => 1, { wait: 'soon' }, /the wait of the lock 'a' must be/],
     ]
     for (const [name, fn, options, message] of wrong) {
