@@ -156,14 +156,19 @@ describe('in a Cluster, an invalidation that a replica must have', () => {
     const process = await LogProcess.start(cluster.client() as RedisClient, {
       ...PATIENT,
     })
+    const confirmed = (): Promise<boolean> =>
+      process.invalidate('t:=x').then(
+        () => true,
+        () => false,
+      )
     try {
-      await process.invalidate('t:=x')
+      await eventually('an invalidation is confirmed', confirmed)
       const slot = await cluster.nodes[0]!.client().cluster('KEYSLOT', KEYS.seq)
       const master = Math.floor((slot * 3) / 16_384)
       const [was, becomes] = [cluster.nodes[master]!.client(), cluster.nodes[master + 3]!.client()]
       assert.match(await was.info('commandstats'), /cmdstat_wait/)
       await becomes.readonly()
-      assert.equal(await becomes.get(KEYS.seq), '1')
+      assert.ok(Number(await becomes.get(KEYS.seq)) >= 1)
       await becomes.cluster('FAILOVER')
       await eventually('it is the master', async () =>
         (await becomes.info('replication')).includes('role:master'),
@@ -171,12 +176,7 @@ describe('in a Cluster, an invalidation that a replica must have', () => {
       await eventually('the other follows it', async () =>
         (await was.info('replication')).includes('master_link_status:up'),
       )
-      await eventually('an invalidation is confirmed', () =>
-        process.invalidate('t:=y').then(
-          () => true,
-          () => false,
-        ),
-      )
+      await eventually('an invalidation is confirmed again', confirmed)
       assert.match(await becomes.info('commandstats'), /cmdstat_wait/)
       await was.readonly()
       assert.equal(await was.get(KEYS.seq), await becomes.get(KEYS.seq))
