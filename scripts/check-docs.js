@@ -1,5 +1,5 @@
 // What the documents say about the code, as far as a script can tell: the README's first snippet is the
-// compiled quickstart, links lead to files that exist, tests that are named with their titles are there,
+// compiled quickstart, links lead to files and headings that exist, tests that are named with their titles are there,
 // CONTRIBUTING's map names every file of src.
 import { existsSync, readFileSync, readdirSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
@@ -27,12 +27,29 @@ if (existsSync(join(root, 'docs'))) {
   documents.push(...names.filter((name) => name.endsWith('.md')).map((name) => join('docs', name)))
 }
 for (const document of documents) {
-  for (const [, target] of read(document).matchAll(/\]\(([^)\s#]+)(?:#[^)]*)?\)/g)) {
+  for (const [, target, anchor] of read(document).matchAll(/\]\(([^)\s#]*)(?:#([^)]*))?\)/g)) {
     if (/^[a-z]+:/.test(target)) continue // a URL
-    if (!existsSync(join(root, dirname(document), target))) {
-      problems.push(`${document}: nothing is at ${target}`)
+    const file = target === '' ? document : join(dirname(document), target)
+    if (!existsSync(join(root, file))) problems.push(`${document}: nothing is at ${target}`)
+    else if (anchor !== undefined && file.endsWith('.md') && !anchorsOf(file).has(anchor)) {
+      problems.push(`${document}: no heading in ${file} is #${anchor}`)
     }
   }
+}
+
+/**
+ * As GitHub makes them of headings; the second of the same name ends with -1.
+ * @param {string} file
+ */
+function anchorsOf(file) {
+  /** @type {Set<string>} */
+  const anchors = new Set()
+  for (const [, heading] of read(file).matchAll(/^#+ (.+)$/gm)) {
+    const text = heading.replace(/\[([^\]]*)\]\([^)]*\)/g, '$1').toLowerCase()
+    const anchor = text.replace(/[^\p{L}\p{N}_ -]/gu, '').replaceAll(' ', '-')
+    anchors.add(anchors.has(anchor) ? `${anchor}-1` : anchor)
+  }
+  return anchors
 }
 
 // [file](../test/…): "title"; "another"
