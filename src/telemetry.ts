@@ -4,7 +4,7 @@ import { type Histogram, addHistogram, newHistogram, observe } from './histogram
 import type { CacheStatus, ForwardReason } from './http/cache-status.ts'
 import type { NotStoredReason } from './http/storability.ts'
 import type { LogChange } from './invalidation/log.ts'
-import { loggedError, redacted } from './redaction.ts'
+import { asError, loggedError, redacted } from './redaction.ts'
 import type { BreakerChange } from './store/redis-guard.ts'
 
 /** What happened on one route; every request counts exactly once among hits, collapsed and forwards. */
@@ -209,13 +209,14 @@ export class Trouble {
     this.#onError = onError
   }
 
-  report(operation: string, error: Error): void {
+  report(operation: string, thrown: unknown): void {
+    const error = asError(thrown)
     increment(this.failures, operation)
     this.#logOnce(operation, error)
     try {
       this.#onError?.(error, { operation })
-    } catch (thrown) {
-      this.#log.error({ err: loggedError(thrown as Error) }, 'onError threw')
+    } catch (own) {
+      this.#log.error({ err: loggedError(own) }, 'onError threw')
     }
   }
 

@@ -92,3 +92,23 @@ test('a wrong URL of Redis is refused without its password', async () => {
   )
   await app.close()
 })
+
+test('whatever was thrown can be logged', () => {
+  const odd: unknown[] = [
+    undefined,
+    null,
+    'a text with redis://:secret@host',
+    Symbol('a'),
+    Object.create(null),
+    { toString: 1 },
+    Object.assign(new Error('x'), { message: undefined, stack: undefined }),
+    Object.assign(new Error('y'), { stack: { toString: 1 } }),
+    new AggregateError([null, { toString: 1 }], ''),
+  ]
+  for (const thrown of odd) {
+    const { message, stack } = loggedError(thrown)
+    assert.ok(message.length > 0)
+    assert.equal(typeof stack, 'string')
+    assert.doesNotMatch(message + stack, /secret/)
+  }
+})
