@@ -241,7 +241,7 @@ function askOptions(
     fill.tags = optionTags(exchange, reply, payload)
     return undefined
   } catch (error) {
-    cache.trouble.report('route option', error as Error)
+    cache.trouble.report('route option', error)
     return 'option-failed'
   }
 }

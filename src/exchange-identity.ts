@@ -37,7 +37,7 @@ function identityOf(exchange: Exchange, request: FastifyRequest): string | undef
     throw new TypeError(`vary.by returned ${typeof identity}; it must return a string or undefined`)
   } catch (error) {
     exchange.bypass = 'vary-by-failed' satisfies BypassReason
-    exchange.cache.trouble.report('vary.by', error as Error)
+    exchange.cache.trouble.report('vary.by', error)
     return undefined
   }
 }
@@ -74,7 +74,7 @@ function optionBypass(exchange: Exchange, request: FastifyRequest): BypassReason
   try {
     return syncResult('bypass', bypass(request)) ? 'option' : undefined
   } catch (error) {
-    exchange.cache.trouble.report('bypass', error as Error)
+    exchange.cache.trouble.report('bypass', error)
     return 'option-failed'
   }
 }

@@ -48,7 +48,7 @@ export async function invalidateAfter(
     isAny = tags.size > 0
     receipt = await cache.invalidate({ tags: [...tags], mode: 'expire' })
   } catch (error) {
-    cache.trouble.report('invalidates', error as Error)
+    cache.trouble.report('invalidates', error)
   }
   if (isAny) tellPosition(cache, request, reply, receipt)
 }
@@ -70,7 +70,7 @@ function declaredTags(
     if (problem !== undefined) throw new TypeError(`invalidates gave a wrong tag: ${problem}`)
     return tags.map((tag) => encodeTag('tag', tag))
   } catch (error) {
-    cache.trouble.report('invalidates', error as Error)
+    cache.trouble.report('invalidates', error)
     return []
   }
 }

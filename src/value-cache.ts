@@ -94,7 +94,7 @@ export class ValueCache {
       // a later one, of two that set a key each could keep its own.
       receipt = await this.invalidate(bodies.map(([key]) => key))
     } catch (error) {
-      this.cache.trouble.report('cache.set', error as Error)
+      this.cache.trouble.report('cache.set', error)
       return false
     }
     const stored = bodies.map(([key, body]) => this.storeAt(key, receipt, plan, body))

@@ -28,7 +28,7 @@ export async function writeThrough<T>(
     await keep(values, key, { value, begun, receipt, plan })
   } catch (error) {
     // It is written, and nobody has the old one: that it cannot be kept is no failure of the write.
-    values.cache.trouble.report('cache.writeThrough', error as Error)
+    values.cache.trouble.report('cache.writeThrough', error)
   }
   return value
 }
