@@ -160,10 +160,11 @@ describe('where a refresh comes from and where it goes', () => {
     } as FastifyServerOptions)
     const port = await listening(app)
     const session = connectHttp2(`http://127.0.0.1:${port}`)
-    t.after(() => session.close())
     const stream = session.request({ ':path': '/page', ':authority': 'example.com:81' })
     await once(stream.resume(), 'end')
     await refreshed()
+    // An application that closes waits for it.
+    session.destroy()
     assert.equal(origins[0]!.host, 'example.com:81')
     assert.deepEqual(origins[1], origins[0])
   })

@@ -37,10 +37,13 @@ test('over HTTP/2 a stale response is confirmed, stands in, and outlives clients
     if (request.headers['if-none-match'] === '"1"') return reply.code(304).send()
     return `in ${String(request.headers['accept-language'])}`
   })
-  t.after(() => app.close())
   await app.listen({ port: 0, host: '127.0.0.1' })
   const session = connect(`http://127.0.0.1:${(app.server.address() as AddressInfo).port}`)
-  t.after(() => session.destroy())
+  t.after(() => {
+    // An application that closes waits for it.
+    session.destroy()
+    return app.close()
+  })
   const fields = { 'accept-language': 'de' }
   assert.equal((await get(session, '/', fields)).text, 'in de')
   await app.cache.invalidateTags(['page'])
