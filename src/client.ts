@@ -10,7 +10,6 @@ import {
 import { CacheValues } from './client-values.ts'
 import type { Duration } from './durations.ts'
 import { InvalidArgumentError } from './errors.ts'
-import { explain } from './exchange-explain.ts'
 import type { ExplainTarget } from './exchange-explain-target.ts'
 import type { Explanation } from './explanation.ts'
 import { type CacheEvents, type EventMapping, Events, type OtherEvent } from './events.ts'
@@ -178,6 +177,8 @@ export class CacheClient extends CacheValues {
    * which option would change it. Runs no hook and no handler, stores and counts nothing.
    */
   async explain(target: ExplainTarget): Promise<Explanation> {
+    // Loaded when it is asked: most processes never are.
+    const { explain } = await import('./exchange-explain.ts')
     return explain(this.#cache, target)
   }
 

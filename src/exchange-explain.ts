@@ -1,7 +1,7 @@
 import type { FastifyRequest } from 'fastify'
 
 import { type Advice, adviceOnBypass, adviceOnForward, adviceOnStoring } from './advice.ts'
-import { type Exchange, openExchange } from './exchange.ts'
+import { type Exchange, openExchange, ROUTE } from './exchange.ts'
 import { identify } from './exchange-identity.ts'
 import { decide, readDemands } from './exchange-decide.ts'
 import {
@@ -22,9 +22,6 @@ import type { Policy } from './policy.ts'
 import type { ResponseCache } from './response-cache.ts'
 import type { Lookup } from './store/tiered-cache.ts'
 import type { StoredEntry } from './stored-response.ts'
-
-/** What a route is attached to; under this name in its `config`. */
-export const ROUTE: unique symbol = Symbol('fastify-response-cache.route')
 
 /** What the request would come to, by the code that requests go through; nothing is run, written or counted. */
 export async function explain(cache: ResponseCache, target: ExplainTarget): Promise<Explanation> {

@@ -35,6 +35,9 @@ export const EXCHANGE: unique symbol = Symbol('fastify-response-cache.exchange')
 /** Where a request keeps what was said of its answer, perhaps before there is an exchange. */
 export const NOTES: unique symbol = Symbol('fastify-response-cache.notes')
 
+/** What a route is attached to; under this name in its `config`. */
+export const ROUTE: unique symbol = Symbol('fastify-response-cache.route')
+
 declare module 'fastify' {
   interface FastifyRequest {
     [EXCHANGE]?: Exchange

@@ -1,9 +1,8 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
 
 import { InvalidOptionError } from './errors.ts'
-import { EXCHANGE, openExchange } from './exchange.ts'
+import { EXCHANGE, ROUTE, openExchange } from './exchange.ts'
 import { traceHandler } from './exchange-around.ts'
-import { ROUTE } from './exchange-explain.ts'
 import { watchInputs } from './exchange-inputs.ts'
 import { listenToSerializer } from './exchange-serializer.ts'
 import { serve } from './exchange-serve.ts'
