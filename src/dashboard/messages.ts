@@ -2,7 +2,7 @@ import type { Explanation } from '../explanation.ts'
 import type { Inspection } from '../inspection.ts'
 import type { InvalidationMode } from '../invalidation/log.ts'
 import type { InvalidationPreview, InvalidationSeen, ProcessState, TagState } from '../oversight.ts'
-import type { Stats } from '../stats.ts'
+import type { RouteState, Stats } from '../stats.ts'
 
 /*
  * What the page and its server say to each other, as JSON. Paths are relative to the page:
@@ -10,6 +10,7 @@ import type { Stats } from '../stats.ts'
  *   GET  api/state?cache=NAME        State
  *   GET  api/events?cache=NAME       Server-Sent Events: `state` once, then a `tick` each second
  *   GET  api/tags?cache=NAME&q=TEXT  TagState[]
+ *   GET  api/route?cache=NAME&route=PATTERN   RouteState: reasons and histograms of one route
  *   POST api/explain                 ExplainRequest    → Explanation
  *   POST api/entry                   EntryRequest      → Entry[]
  *   POST api/preview                 InvalidateRequest → InvalidationPreview
@@ -29,14 +30,13 @@ export interface State extends Tick {
   process: { pid: number; host: string; node: string; startedAt: number }
   /** Whether POST api/invalidate is allowed here. */
   readOnly: boolean
-  stats: Stats
 }
 
-/** What changed in a second. Counters are since the start of the process: rates are differences. */
+/** How it stands. Counters are since the start of the process: rates are differences. */
 export interface Tick {
   /** Epoch milliseconds. */
   at: number
-  /** Without histograms and without routes that nothing happened to. */
+  /** In a `tick` without the routes that nothing happened to since the last one. */
   stats: TickStats
   /** The last ones that this process has seen, the newest first. */
   invalidations: InvalidationSeen[]
@@ -97,4 +97,11 @@ export interface Problem {
   message: string
 }
 
-export type { Explanation, InvalidationPreview, InvalidationSeen, ProcessState, TagState }
+export type {
+  Explanation,
+  InvalidationPreview,
+  InvalidationSeen,
+  ProcessState,
+  RouteState,
+  TagState,
+}
