@@ -13,7 +13,7 @@ import { type Answer, type Client, type Setup, eventually, start } from '../supp
 export const PREFIX = '/dash'
 
 export interface DashboardSetup extends Setup {
-  options?: DashboardOptions
+  options?: DashboardOptions | ((app: FastifyInstance) => DashboardOptions)
   /** Runs after the cache is registered, before the dashboard. */
   build?: (app: FastifyInstance) => unknown
   /** Runs after the dashboard is registered. */
@@ -28,7 +28,8 @@ export async function startDashboard(
     t,
     async (app) => {
       await build?.(app)
-      await app.register(dashboard, { prefix: PREFIX, ...options })
+      const own = typeof options === 'function' ? options(app) : options
+      await app.register(dashboard, { prefix: PREFIX, ...own })
       await after?.(app)
     },
     setup,
