@@ -82,12 +82,10 @@ export function takeStats(
   const total = totalStats(cache.routeStats.values())
   const { memory } = cache.tiers
   const log = cache.log.state()
-  const served = total.hits + total.collapsed
-  const asked = served + total.misses
   return {
     ...total,
     namespace: cache.namespace,
-    hitRate: asked === 0 ? 0 : served / asked,
+    hitRate: hitRateOf(total),
     routes: routeStates(cache),
     values: values.total(),
     namespaces: values.byNamespace(),
@@ -100,6 +98,12 @@ export function takeStats(
     flights: cache.collapser.flights,
     fleet: cache.fleet?.state(),
   }
+}
+
+export function hitRateOf(counted: Pick<RouteStats, 'hits' | 'collapsed' | 'misses'>): number {
+  const served = counted.hits + counted.collapsed
+  const asked = served + counted.misses
+  return asked === 0 ? 0 : served / asked
 }
 
 /** One pattern may have several routes, told apart by constraints: the least of them is told. */
