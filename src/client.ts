@@ -17,7 +17,7 @@ import { type InspectOptions, type Inspection, inspectName } from './inspection.
 import { encodeTag } from './invalidation/tags.ts'
 import { type LockContext, type LockOptions, Locks } from './locks.ts'
 import type { ResponseCache } from './response-cache.ts'
-import { type Stats, ValueCounters, type ValueStats, takeStats } from './stats.ts'
+import { Figures, type Stats, ValueCounters, type ValueStats } from './stats.ts'
 import type { RedisClient, RedisGuard } from './store/redis-guard.ts'
 import { RedisListing } from './store/redis-listing.ts'
 import { RedisLocks } from './store/redis-locks.ts'
@@ -72,8 +72,8 @@ export class CacheNamespace extends CacheValues {
 export class CacheClient extends CacheValues {
   /** The ioredis client in use, for pipelines and all else; null when only memory is used. */
   readonly redis: RedisClient | null
+  readonly #figures: Figures
   readonly #cache: ResponseCache
-  readonly #guard: RedisGuard | undefined
   readonly #locks: Locks
   readonly #buffers: Buffers
   readonly #events = new Events()
@@ -94,7 +94,7 @@ export class CacheClient extends CacheValues {
     )
     this.redis = guard?.client ?? null
     this.#cache = cache
-    this.#guard = guard
+    this.#figures = new Figures(this, this.parts, () => guard?.state)
     this.#buffers = new Buffers(guard, cache.namespace, (error) =>
       cache.trouble.report('buffer.flush', error),
     )
@@ -184,7 +184,7 @@ export class CacheClient extends CacheValues {
 
   /** Hits, misses and their reasons by route; tiers, log and trouble. */
   stats(): Stats {
-    return takeStats(this.#cache, this.parts.counters, this.#guard?.state)
+    return this.#figures.all()
   }
 
   /**
