@@ -127,12 +127,10 @@ export class Figures {
     const { memory } = cache.tiers
     const log = cache.log.state()
     const breaker = this.#breaker()
-    const served = total.hits + total.collapsed
-    const asked = served + total.misses
     return {
       ...total,
       namespace: cache.namespace,
-      hitRate: asked === 0 ? 0 : served / asked,
+      hitRate: hitRateOf(total),
       values: this.#values.total(),
       memory: memory && { entries: memory.size, bytes: memory.bytes },
       redis: breaker && { breaker },
@@ -164,6 +162,12 @@ function routeFigures(stats: RouteStats): RouteFigures {
   const { sum: missSeconds, count: missCount } = latency.miss
   const answered = { hits, stale, collapsed, misses, bypassed }
   return { ...answered, stored, notStored, savedMs, missSeconds, missCount }
+}
+
+export function hitRateOf(counted: Pick<RouteStats, 'hits' | 'collapsed' | 'misses'>): number {
+  const served = counted.hits + counted.collapsed
+  const asked = served + counted.misses
+  return asked === 0 ? 0 : served / asked
 }
 
 function routeStates(cache: ResponseCache): Stats['routes'] {
