@@ -68,7 +68,6 @@ describe('inspect()', () => {
       ['vary', 'accept-language'],
       ['x-list', 'a'],
       ['x-list', 'b'],
-      ['content-type', 'text/plain; charset=utf-8'],
     ])
     assert.deepEqual(await show({ 'accept-language': 'it' }), [])
     assert.deepEqual(await show({ authorization: 'x' }), [])
