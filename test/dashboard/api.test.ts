@@ -111,8 +111,12 @@ describe('What the dashboard shows', () => {
     const client = await startDashboard(t, { build: addProducts })
     for (const host of ['a.example', 'b.example']) await client.get('/products/1', { host })
     assert.equal(read<Entry[]>(await ask(client, 'entry', { url: '/products/1' })).length, 2)
-    const one = { url: 'http://a.example/products/1' }
-    assert.equal(read<Entry[]>(await ask(client, 'entry', one)).length, 1)
+    const a = { url: 'http://a.example/products/1' }
+    assert.equal(read<Entry[]>(await ask(client, 'entry', a)).length, 1)
+    // Whoever says more means no other.
+    const c = { url: 'http://c.example/products/1' }
+    const named = { url: '/products/1', headers: { host: 'c.example' } }
+    for (const none of [c, named]) assert.deepEqual(read(await ask(client, 'entry', none)), [])
   })
 
   it('is the right variant, in both tiers', async (t) => {

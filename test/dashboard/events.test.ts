@@ -76,7 +76,7 @@ describe('A page that is open', () => {
     const [one, two] = watchers
     await Promise.all(watchers.map((watcher) => watcher.hasTicks(2)))
     const at = one!.ticks.at(-1)!.data.at
-    assert.ok(two!.ticks.some(({ data }) => data.at === at))
+    await eventually(() => two!.ticks.some(({ data }) => data.at === at), 'another tick was told')
     assert.ok(looks.count <= 3 + one!.ticks.length + 2, 'each tick was made once for all')
     one!.close()
     const before = two!.ticks.length
