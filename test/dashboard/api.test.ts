@@ -142,6 +142,26 @@ describe('What the dashboard shows', () => {
     )
   })
 
+  it('is not the values of cookies, where a route stores them', async (t) => {
+    const config = { cache: { ttl: 'headers', setCookie: 'store' } } as const
+    const client = await startDashboard(t, {
+      build: (app) =>
+        app.get('/login', { config }, async (_request, reply) => {
+          reply
+            .header('cache-control', 'public, s-maxage=60')
+            .header('set-cookie', ['a=1; Path=/', 'b=2'])
+          return 'text'
+        }),
+    })
+    await client.get('/login')
+    const [entry] = read<Entry[]>(await ask(client, 'entry', { url: '/login' }))
+    const cookies = entry!.headers.filter(([name]) => name === 'set-cookie')
+    assert.deepEqual(cookies, [
+      ['set-cookie', 'a=…'],
+      ['set-cookie', 'b=…'],
+    ])
+  })
+
   it('is at most 64 KiB of a body, as text where it is text', async (t) => {
     const bodies: Record<string, string | Buffer> = {
       long: 'ä'.repeat(40_000),
