@@ -6,10 +6,12 @@ import { load } from './load.ts'
 /**
  * Pairs of servers under the same load, in turn, so that the machine's moods hit both. Each pair is
  * given as a ratio: processor time per request and requests per second, one variant by the other.
+ * A process keeps for life what its start made of it (where its code lies, what was compiled when), so
+ * each pair is started several times. The first pair is a server and itself: what differs there is noise.
  *
- *     npm run bench [-- ROUNDS REQUESTS]      REDIS_URL=… adds the Redis pairs
+ *     npm run bench [-- ROUNDS REQUESTS STARTS]      REDIS_URL=… adds the Redis pairs
  */
-const [rounds = 9, requests = 12_000] = process.argv.slice(2).map(Number)
+const [rounds = 5, requests = 8000, starts = 5] = process.argv.slice(2).map(Number)
 
 const redisUrl = process.env['REDIS_URL']
 const hot = (): string => '/products?page=1&sort=name'
@@ -24,6 +26,7 @@ interface Pair {
 }
 
 const pairs: Pair[] = [
+  { title: 'bare route / itself', ours: 'bare', theirs: 'bare', path: hot },
   { title: 'memory hit / bare route', ours: 'memoryHit', theirs: 'bare', path: hot },
   { title: 'miss / stored by hand', ours: 'miss', theirs: 'missByHand', path: cold },
   { title: 'uncached, with / without', ours: 'uncachedWithPlugin', theirs: 'bare', path: hot },
@@ -75,31 +78,45 @@ function median(values: number[]): number {
   return sorted[Math.floor(sorted.length / 2)]!
 }
 
-async function compare(pair: Pair): Promise<void> {
+interface Figures {
+  ourCpu: number[]
+  theirCpu: number[]
+  cpu: number[]
+  rate: number[]
+}
+
+/** One start of both. */
+async function play(pair: Pair, figures: Figures): Promise<void> {
   const ours = await start(pair.ours)
   const theirs = await start(pair.theirs)
   for (const server of [ours, theirs, ours, theirs]) await round(server, pair)
-  const figures = { ourCpu: [], theirCpu: [], cpu: [], rate: [] } as Record<string, number[]>
   for (let index = 0; index < rounds; index++) {
     const [first, second] = index % 2 === 0 ? [ours, theirs] : [theirs, ours]
     const a = await round(first, pair)
     const b = await round(second, pair)
     const [our, their] = index % 2 === 0 ? [a, b] : [b, a]
-    figures['ourCpu']!.push(our.cpu)
-    figures['theirCpu']!.push(their.cpu)
-    figures['cpu']!.push(their.cpu / our.cpu)
-    figures['rate']!.push(our.rate / their.rate)
+    figures.ourCpu.push(our.cpu)
+    figures.theirCpu.push(their.cpu)
+    figures.cpu.push(their.cpu / our.cpu)
+    figures.rate.push(our.rate / their.rate)
   }
   for (const server of [ours, theirs]) server.process.kill()
-  const of = (name: string): number => median(figures[name]!)
+}
+
+async function compare(pair: Pair): Promise<void> {
+  const figures: Figures = { ourCpu: [], theirCpu: [], cpu: [], rate: [] }
+  for (let index = 0; index < starts; index++) await play(pair, figures)
+  const of = (name: keyof Figures, digits: number): string =>
+    median(figures[name]).toFixed(digits).padStart(6)
+  const micros = `${of('ourCpu', 1)} µs ${of('theirCpu', 1)} µs`
   console.log(
-    `${pair.title.padEnd(26)} ${of('ourCpu').toFixed(1).padStart(6)} µs  ${of('theirCpu')
-      .toFixed(1)
-      .padStart(6)} µs   cpu ${of('cpu').toFixed(3)}   throughput ${of('rate').toFixed(3)}`,
+    `${pair.title.padEnd(26)} ${micros}   cpu ${of('cpu', 3)}   throughput ${of('rate', 3)}`,
   )
 }
 
-console.log(`Node ${process.version}, ${rounds} rounds of ${requests} requests each, medians`)
+console.log(
+  `Node ${process.version}, ${starts} starts of ${rounds} rounds of ${requests} requests, medians`,
+)
 console.log(
   'pair                           ours      other   (ratios: 1 is equal, above is better)',
 )

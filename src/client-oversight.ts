@@ -1,6 +1,13 @@
 import { setImmediate } from 'node:timers/promises'
 
-import { checkPattern, checkRoute, checkTags, checkUrl } from './client-invalidate.ts'
+import {
+  type InvalidateOptions,
+  checkMode,
+  checkPattern,
+  checkRoute,
+  checkTags,
+  checkUrl,
+} from './client-invalidate.ts'
 import { InvalidArgumentError } from './errors.ts'
 import { LogTable } from './invalidation/log-table.ts'
 import type { InvalidationLog } from './invalidation/log.ts'
@@ -52,8 +59,10 @@ async function walk<T>(items: Iterable<T>, most: number, visit: (item: T) => voi
 export async function preview(
   cache: ResponseCache,
   target: PreviewTarget,
+  options?: InvalidateOptions,
 ): Promise<InvalidationPreview> {
   const tags = tagsOf(cache, target)
+  const isSoft = checkMode(options) === 'soft'
   const after = new LogTable(Infinity)
   after.apply({ tags, mode: 'purge' }, Infinity)
   const routes = new Map(cache.policies.map(({ route, routeTag }) => [routeTag, route]))
@@ -62,7 +71,10 @@ export async function preview(
   const now = cache.tiers.now()
   const size = memory?.size ?? 0
   await walk(memory?.held() ?? [], Math.min(size, MAX_ENTRIES), ({ cached, size: bytes }) => {
-    if (after.allows(cached.entry) || !mayAnswer(cache.tiers, cached, now)) return
+    if (after.allows(cached.entry)) return
+    const state = usableState(cache.tiers, cached, now)
+    // What is stale stays so.
+    if (state === undefined || (isSoft && state === 'stale')) return
     const route = routeOf(cached.entry.tags, routes)
     found.entries++
     found.bytes += bytes
@@ -72,10 +84,14 @@ export async function preview(
 }
 
 /** What leads to variants is no answer itself. */
-function mayAnswer(tiers: TieredCache, cached: Cached, now: number): boolean {
-  if (cached.entry.varies !== undefined) return false
+function usableState(
+  tiers: TieredCache,
+  cached: Cached,
+  now: number,
+): 'fresh' | 'stale' | undefined {
+  if (cached.entry.varies !== undefined) return undefined
   const state = tiers.stateOf(cached, now)
-  return state === 'fresh' || state === 'stale'
+  return state === 'expired' ? undefined : state
 }
 
 function routeOf(tags: readonly string[], routes: ReadonlyMap<string, string>): string {
@@ -152,7 +168,7 @@ async function countTags(
   const now = tiers.now()
   const most = Math.min(tiers.memory?.size ?? 0, MAX_ENTRIES)
   await walk(tiers.memory?.held() ?? [], most, ({ cached }) => {
-    if (!mayAnswer(tiers, cached, now)) return
+    if (usableState(tiers, cached, now) === undefined) return
     for (const tag of cached.entry.tags) {
       const count = counts.get(tag)
       if (count !== undefined) counts.set(tag, count + 1)

@@ -29,7 +29,7 @@ import type { Presence } from './presence.ts'
 import type { AnnounceOptions } from './presence-record.ts'
 import type { ResponseCache } from './response-cache.ts'
 import type { Sealing } from './sealing.ts'
-import { type Stats, ValueCounters, takeStats } from './stats.ts'
+import { Figures, type Stats, ValueCounters } from './stats.ts'
 import type { RedisClient, RedisGuard } from './store/redis-guard.ts'
 import { RedisListing } from './store/redis-listing.ts'
 import { RedisLocks } from './store/redis-locks.ts'
@@ -50,8 +50,9 @@ export interface ClientSettings {
 export class CacheClient extends CacheValues {
   /** The ioredis client in use, for pipelines and all else; null when only memory is used. */
   readonly redis: RedisClient | null
-  readonly #cache: ResponseCache
   readonly #guard: RedisGuard | undefined
+  readonly #figures: Figures
+  readonly #cache: ResponseCache
   readonly #locks: Locks
   readonly #buffers: Buffers
   readonly #events = new Events()
@@ -72,6 +73,7 @@ export class CacheClient extends CacheValues {
     this.#cache = cache
     this.#guard = guard
     this.#settings = settings
+    this.#figures = new Figures(this, this.parts, () => guard?.state)
     this.#buffers = new Buffers(guard, cache.namespace, (error) =>
       cache.trouble.report('buffer.flush', error),
     )
@@ -165,12 +167,12 @@ export class CacheClient extends CacheValues {
 
   /**
    * What an invalidation would do, and does not: its tags, and what entries in this process's memory
-   * it makes unusable. Takes what `invalidateTags`, `invalidateUrl`, `invalidateRoute` or
+   * it makes unusable, or stale with `mode: 'soft'`. Takes what `invalidateTags`, `invalidateUrl`, `invalidateRoute` or
    * `invalidatePattern` take, and rejects what they reject.
    */
-  async preview(target: PreviewTarget): Promise<InvalidationPreview> {
+  async preview(target: PreviewTarget, options?: InvalidateOptions): Promise<InvalidationPreview> {
     const { preview } = await import('./client-oversight.ts')
-    return preview(this.#cache, target)
+    return preview(this.#cache, target, options)
   }
 
   /**
@@ -199,7 +201,7 @@ export class CacheClient extends CacheValues {
 
   /** Hits, misses and their reasons by route; tiers, log and trouble. */
   stats(): Stats {
-    return takeStats(this.#cache, this.parts.counters, this.#guard?.state)
+    return this.#figures.all()
   }
 
   /**

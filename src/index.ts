@@ -1,3 +1,4 @@
+import './live-tick.ts'
 import fp from 'fastify-plugin'
 
 import type { CacheClient } from './client.ts'

@@ -191,7 +191,7 @@ async function fill(app: FastifyInstance): Promise<void> {
   await app.cache.set('products', 1, { tags: ['products'] })
 }
 
-test('preview() tells what an invalidation makes unusable, and so it is then', async (t) => {
+test('preview() tells what an invalidation makes unusable, and so it is then', async () => {
   const targets = [
     { tag: 'products' },
     { tags: ['products:1', 'users:3'] },
@@ -241,6 +241,18 @@ test('preview() tells what an invalidation makes unusable, and so it is then', a
     [1, { [values!]: 1 }],
     [0, {}],
   ])
+})
+
+test('preview() of a soft invalidation tells what it makes stale', async (t) => {
+  const app = await openApp(t, { defaults: { ttl: '1h', staleWhileRevalidate: '1h' } })
+  await app.cache.getOrSet('a', () => 1, { tags: ['x', 'y'] })
+  await app.cache.getOrSet('b', () => 1, { tags: ['x'] })
+  const count = async (tag: string, mode: 'soft' | 'expire'): Promise<number> =>
+    (await app.cache.preview({ tag }, { mode })).entries
+  assert.equal(await count('x', 'soft'), 2)
+  await app.cache.invalidateTags(['y'], { mode: 'soft' })
+  assert.deepEqual([await count('x', 'soft'), await count('x', 'expire')], [1, 2])
+  await assert.rejects(app.cache.preview({ tag: 'x' }, { mode: 'hard' as never }), INVALID)
 })
 
 const PAGES = [1, 2, 3].flatMap((id) => [

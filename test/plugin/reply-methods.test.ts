@@ -12,10 +12,7 @@ async function assertLifetime(client: Client, path: string, seconds: number): Pr
   const hit = await client.get(path)
   assertHit(hit)
   const left = statusOf(hit).ttl!
-  assert.ok(
-    left === seconds || left === seconds - 1,
-    `${path} has ${left} of ${seconds} seconds left`,
-  )
+  assert.ok(left <= seconds && left > seconds - 4, `${path} has ${left} of ${seconds} seconds left`)
 }
 
 test('reply.cacheTags adds to the tags of the route', async (t) => {
@@ -123,12 +120,17 @@ test('the reply methods do nothing on routes that are not cached and requests th
 })
 
 test("ttl 'headers' takes the lifetime that the response states, for a shared cache", async (t) => {
-  const inAMinute = new Date(Date.now() + 60_999).toUTCString()
+  // From each answer on, and not from the start of a test that may be slow.
+  const inAMinute = {
+    get expires() {
+      return new Date(Date.now() + 60_999).toUTCString()
+    },
+  }
   const fields: Record<string, [Record<string, string>, number | undefined]> = {
     '/max-age': [{ 'cache-control': 'max-age=30' }, 30],
     '/s-maxage': [{ 'cache-control': 'max-age=30, s-maxage=40' }, 40],
-    '/expires': [{ expires: inAMinute }, 60],
-    '/both': [{ 'cache-control': 'max-age=30', expires: inAMinute }, 30],
+    '/expires': [inAMinute, 60],
+    '/both': [{ 'cache-control': 'max-age=30', expires: inAMinute.expires }, 30],
     '/aged': [{ 'cache-control': 'max-age=30', age: '10' }, 20],
     '/old': [{ 'cache-control': 'max-age=30', age: '30' }, undefined],
     '/zero': [{ 'cache-control': 's-maxage=0, max-age=30' }, undefined],

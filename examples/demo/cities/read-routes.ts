@@ -28,7 +28,7 @@ export const cityReads: FastifyPluginAsyncTypebox = async (app) => {
         querystring: CitySearch,
         response: { 200: CityPage, 400: Invalid },
       },
-      config: { cache: { ttl: '1m', tags: (request) => [searchTag(request.query)] } },
+      config: { cache: { ttl: '1m', etag: true, tags: (request) => [searchTag(request.query)] } },
     },
     async (request, reply) => {
       const { page, size, minPopulation, maxPopulation } = request.query
@@ -89,7 +89,7 @@ export const cityReads: FastifyPluginAsyncTypebox = async (app) => {
         params: CityId,
         response: { 200: City, 400: Invalid, 404: NotFound },
       },
-      config: { cache: { ttl: '5m', tags: (request) => [cityTag(request.params.id)] } },
+      config: { cache: { ttl: '5m', etag: true, tags: (request) => [cityTag(request.params.id)] } },
     },
     async (request) => {
       const city = await findCity(app.pg, request.params.id)
