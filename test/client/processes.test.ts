@@ -36,6 +36,23 @@ async function areSeen(client: CacheClient, ...names: string[]): Promise<void> {
   })
 }
 
+test('a wrong `announce` is an error at registration that names it', async (t) => {
+  const wrong: [unknown, RegExp][] = [
+    ['yes', /announce must be true, false or \{ name \}, got 'yes'/],
+    [null, /announce must be .*got null/],
+    [{ nam: 'a' }, /announce\.nam is not an option; did you mean 'name'/],
+    [{ name: '' }, /announce\.name must be a text of 1 to 100 characters, got ''/],
+    [{ name: 'x'.repeat(101) }, /announce\.name must be/],
+    [{ name: '\ud800' }, /announce\.name must be/],
+    [{ name: 5 }, /announce\.name must be .*got 5/],
+  ]
+  for (const [announce, message] of wrong) {
+    const code = 'FST_RESPONSE_CACHE_INVALID_OPTION'
+    await assert.rejects(openApp(t, { announce: announce as never }), { code, message })
+  }
+  for (const announce of [undefined, false, true, {}]) await openApp(t, { announce } as object)
+})
+
 test('without Redis there is this process', async (t) => {
   const client = await openClient(t, { announce: true })
   await client.invalidateTags(['a'])
