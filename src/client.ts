@@ -50,12 +50,12 @@ export interface ClientSettings {
 export class CacheClient extends CacheValues {
   /** The ioredis client in use, for pipelines and all else; null when only memory is used. */
   readonly redis: RedisClient | null
-  readonly #guard: RedisGuard | undefined
   readonly #figures: Figures
   readonly #cache: ResponseCache
   readonly #locks: Locks
   readonly #buffers: Buffers
   readonly #events = new Events()
+  readonly #guard: RedisGuard | undefined
   readonly #settings: ClientSettings
   #presence: Promise<Presence> | undefined
 
@@ -71,9 +71,9 @@ export class CacheClient extends CacheValues {
     )
     this.redis = guard?.client ?? null
     this.#cache = cache
+    this.#figures = new Figures(this, this.parts, () => guard?.state)
     this.#guard = guard
     this.#settings = settings
-    this.#figures = new Figures(this, this.parts, () => guard?.state)
     this.#buffers = new Buffers(guard, cache.namespace, (error) =>
       cache.trouble.report('buffer.flush', error),
     )
@@ -167,12 +167,12 @@ export class CacheClient extends CacheValues {
 
   /**
    * What an invalidation would do, and does not: its tags, and what entries in this process's memory
-   * it makes unusable, or stale with `mode: 'soft'`. Takes what `invalidateTags`, `invalidateUrl`, `invalidateRoute` or
+   * it makes unusable. Takes what `invalidateTags`, `invalidateUrl`, `invalidateRoute` or
    * `invalidatePattern` take, and rejects what they reject.
    */
-  async preview(target: PreviewTarget, options?: InvalidateOptions): Promise<InvalidationPreview> {
+  async preview(target: PreviewTarget): Promise<InvalidationPreview> {
     const { preview } = await import('./client-oversight.ts')
-    return preview(this.#cache, target, options)
+    return preview(this.#cache, target)
   }
 
   /**

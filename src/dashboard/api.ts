@@ -66,7 +66,11 @@ function addReads(
   api.get('/api/events', { ...ROUTE, exposeHeadRoute: false }, async ({ query }, reply) => {
     const view = viewOf(views, readQuery(query, ['cache']))
     streams.checkRoom()
-    streams.open(reply, view, await stateOf(view))
+    let isGone = false
+    reply.raw.once('close', () => (isGone = true))
+    const state = await stateOf(view)
+    if (isGone) reply.hijack()
+    else streams.open(reply, view, state)
   })
   api.get('/api/tags', ROUTE, async (request, reply) => {
     const query = readQuery(request.query, ['cache', 'q'])

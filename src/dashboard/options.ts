@@ -1,23 +1,18 @@
 import { isIP } from 'node:net'
-import type {
-  FastifyInstance,
-  onRequestAsyncHookHandler,
-  onRequestHookHandler,
-  preHandlerHookHandler,
-  preValidationHookHandler,
-} from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 
 import type { CacheClient } from '../client.ts'
 import { InvalidOptionError } from '../errors.ts'
 import { OptionsReader } from '../options-reader.ts'
 import { figuresOf } from '../stats.ts'
 
-/** A hook that lets through whoever may see the dashboard; those of plugins have all these types. */
-export type DashboardGuard =
-  | onRequestHookHandler
-  | onRequestAsyncHookHandler
-  | preValidationHookHandler
-  | preHandlerHookHandler
+/** A hook onRequest that lets through whoever may see the dashboard. */
+export type DashboardGuard = (
+  this: FastifyInstance,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  done: (error?: Error) => void,
+) => unknown
 
 export interface DashboardOptions {
   /**

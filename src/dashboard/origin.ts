@@ -21,7 +21,7 @@ export function checkOrigin(request: FastifyRequest, trust: Trust): void {
     if (!changes) return
     throw new DashboardRefusalError('the request says no Origin; browsers do, for POST')
   }
-  const own = `${request.protocol}://${request.host}`
+  const own = `${request.protocol}://${request.host.toLowerCase()}`
   if (origin === own || trust.origins.has(origin)) return
   throw new DashboardRefusalError(
     `the Origin ${origin} is not ${own}; behind a proxy set trustProxy, or origins: ['${origin}']`,

@@ -58,6 +58,7 @@ function headersOf(reader: OptionsReader): Record<string, string> {
   const fields = Object.entries(Object(given) as object)
   const isFine =
     typeof given === 'object' &&
+    !Array.isArray(given) &&
     fields.length <= MAX_FIELDS &&
     fields.every(([name, value]) => FIELD_NAME.test(name) && typeof value === 'string')
   if (!isFine) {

@@ -10,6 +10,8 @@ const MAX_STREAMS = 50
 const LONGEST_MS = 15 * 60_000
 /** A client that has taken nothing for so long is gone. */
 const STUCK_MS = 60_000
+/** The end of a stream may wait so long for a client to take what is left. */
+const ENDING_MS = 1000
 /** Milliseconds after which a page whose stream has ended connects anew. */
 const RETRY_MS = 1000
 
@@ -109,9 +111,10 @@ function isOver({ openedAt, blockedAt }: Stream, now: number): boolean {
 }
 
 /** What waits for a client that takes nothing would keep the server from closing. */
-function end({ response, blockedAt }: Stream): void {
-  if (blockedAt === undefined) response.end()
-  else response.destroy()
+function end({ response }: Stream): void {
+  const timer = setTimeout(() => response.destroy(), ENDING_MS).unref()
+  response.once('close', () => clearTimeout(timer))
+  response.end()
 }
 
 function write(stream: Stream, frame: string): void {
