@@ -20,6 +20,8 @@ export class TagsPanel {
   #typing: number | undefined
   #asked = 0
   #seq = -1
+  /** By the clock of the server. */
+  #at = Date.now()
   #followedAt = 0
 
   constructor(api: Api, propose: Propose) {
@@ -37,7 +39,8 @@ export class TagsPanel {
   }
 
   /** Looks again after invalidations, now and then. */
-  update(seq: number): void {
+  update(seq: number, at: number): void {
+    this.#at = at
     const now = performance.now()
     if (seq === this.#seq || (this.#followedAt > 0 && now - this.#followedAt < FOLLOW_MS)) return
     // Rows that change under the finger cannot be pressed.
@@ -61,8 +64,7 @@ export class TagsPanel {
   }
 
   #show(tags: readonly TagState[], text: string): void {
-    const now = Date.now()
-    this.#body.replaceChildren(...tags.map((tag) => this.#row(tag, now)))
+    this.#body.replaceChildren(...tags.map((tag) => this.#row(tag, this.#at)))
     this.#table.hidden = tags.length === 0
     setText(this.#note, tags.length === 0 ? noneOf(text) : plural(tags.length, 'tag'))
   }
