@@ -69,10 +69,9 @@ function decisionView({ decision, method, url, route }: Explanation): HTMLElemen
       'p',
       { class: 'request' },
       element('code', { text: `${method} ${url}` }),
-      ...(route === undefined
-        ? [' no route takes it']
-        : [' of route ', element('code', { text: route })]),
+      ...(route === undefined ? [] : [' of route ', element('code', { text: route })]),
     ),
+    route === undefined ? element('p', { text: 'No route takes this request.' }) : undefined,
   )
 }
 
