@@ -2,6 +2,7 @@ import type { Explanation, InvalidateRequest } from '../messages.ts'
 import { button, definitions, element, row, scrollBox, table } from './element.ts'
 import { NOTHING, formatBytes, formatCount, formatSeconds } from './format.ts'
 import { adviceLine } from './reasons-view.ts'
+import { proposalFor, readableName } from './tag-name.ts'
 
 /** Puts what shall be invalidated into the form for it. */
 export type Propose = (by: InvalidateRequest['by'], value: string) => void
@@ -126,16 +127,26 @@ function keyView({ key }: Explanation): Node | undefined {
 
 function tagsView({ tags }: Explanation, propose: Propose): Node | undefined {
   if (tags.length === 0) return undefined
-  const lines = tags.map(({ kind, name, lastInvalidated, verdict }) =>
-    row(
-      element('span', {}, element('span', { class: 'kind', text: kind }), ' ', name),
+  const lines = tags.map((tag) => {
+    const { kind, lastInvalidated, verdict } = tag
+    const name = readableName(tag)
+    const proposal = proposalFor(tag)
+    return row(
+      element(
+        'span',
+        { title: tag.name },
+        element('span', { class: 'kind', text: kind }),
+        ' ',
+        name,
+      ),
       lastInvalidated === 0 ? NOTHING : formatCount(lastInvalidated),
       element('span', { class: 'state', 'data-state': verdict, text: verdict }),
-      kind === 'tag' || kind === 'route'
-        ? button('Invalidate …', () => propose(kind, name), { 'aria-label': `Invalidate ${name}` })
-        : undefined,
-    ),
-  )
+      proposal &&
+        button('Invalidate …', () => propose(proposal.by, proposal.value), {
+          'aria-label': `Invalidate ${kind} ${name}`,
+        }),
+    )
+  })
   return scrollBox('Tags', table(['Tag', 'Last invalidated at', 'What is stored is', ''], lines))
 }
 
