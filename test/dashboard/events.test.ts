@@ -283,7 +283,7 @@ describe('Over HTTP/2', () => {
   it('a page is told the same, and the application closes', async (t) => {
     const app = Fastify({ http2: true })
     await app.register(responseCache, { defaults: { ttl: '1m' } })
-    await app.register(dashboard as never, { prefix: PREFIX, ...FAST })
+    await app.register(dashboard, { prefix: PREFIX, ...FAST })
     await app.listen({ port: 0, host: '127.0.0.1' })
     const { port } = app.server.address() as { port: number }
     const session: ClientHttp2Session = connectHttp2(`http://127.0.0.1:${port}`)
