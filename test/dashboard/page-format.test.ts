@@ -8,6 +8,7 @@ import {
   formatClock,
   formatCount,
   formatLatency,
+  formatQuantile,
   formatRate,
   formatSeconds,
   formatShare,
@@ -15,6 +16,7 @@ import {
   formatSpan,
   plural,
 } from '../../src/dashboard/page/format.ts'
+import { newHistogram, observe } from '../../src/histogram.ts'
 
 function holds<Value>(format: (value: Value) => string, table: readonly [Value, string][]): void {
   for (const [value, text] of table) assert.equal(format(value), text)
@@ -78,8 +80,16 @@ describe('what the page shows of numbers', () => {
       [0.9999, '1 s'],
       [2.25, '2.25 s'],
       [90, '1 min 30 s'],
-      [Infinity, 'more than measured'],
     ])
+  })
+
+  it('shows a quantile that lies above all bounds as more than the last of them', () => {
+    const histogram = newHistogram([0.001, 10])
+    assert.equal(formatQuantile(histogram, 0.5), '–')
+    observe(histogram, 20)
+    assert.equal(formatQuantile(histogram, 0.5), '> 10 s')
+    observe(histogram, 0.5)
+    assert.equal(formatQuantile(histogram, 0.5), '10 s')
   })
 
   it('shows spans in their two largest units', () => {

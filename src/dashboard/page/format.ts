@@ -1,3 +1,5 @@
+import { type Histogram, quantile } from './distribution.ts'
+
 /** Where there is nothing to tell. */
 export const NOTHING = '–'
 
@@ -55,10 +57,15 @@ export function formatBytes(bytes: number): string {
   return `${short(value)} ${BYTE_UNITS[unit]}`
 }
 
+/** The latency that a share of all stays below; what no bucket ends, as more than the last bound. */
+export function formatQuantile(histogram: Histogram, share: number): string {
+  const value = quantile(histogram, share)
+  return value === Infinity ? `> ${formatLatency(histogram.bounds.at(-1))}` : formatLatency(value)
+}
+
 /** A time that something took: 12 µs, 1.5 ms, 2.25 s; then as a span. */
 export function formatLatency(seconds: number | undefined): string {
   if (seconds === undefined) return NOTHING
-  if (seconds === Infinity) return 'more than measured'
   if (seconds < 0.000_999_5) return `${short(seconds * 1e6)} µs`
   if (seconds < 0.9995) return `${short(seconds * 1e3)} ms`
   return seconds < 60 ? `${short(seconds)} s` : formatSpan(seconds * 1000)

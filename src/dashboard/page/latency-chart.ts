@@ -1,7 +1,7 @@
 import { type Plan, Chart, axis, cursor } from './chart.ts'
 import { type Histogram, edgesOf, occupied, quantile, sharesOf, together } from './distribution.ts'
 import { byId } from './element.ts'
-import { formatLatency, formatShare } from './format.ts'
+import { NOTHING, formatLatency, formatQuantile, formatShare } from './format.ts'
 import type { TrafficHistory } from './history.ts'
 import { Legend } from './legend.ts'
 import type { Palette } from './palette.ts'
@@ -41,8 +41,8 @@ export class LatencyChart {
 }
 
 function quantiles(histogram: Histogram): string {
-  const [p50, p99] = [quantile(histogram, 0.5), quantile(histogram, 0.99)]
-  return p50 === undefined ? '–' : `p50 ${formatLatency(p50)}, p99 ${formatLatency(p99)}`
+  if (quantile(histogram, 0.5) === undefined) return NOTHING
+  return `p50 ${formatQuantile(histogram, 0.5)}, p99 ${formatQuantile(histogram, 0.99)}`
 }
 
 /** From one bucket before the first that has something to one after the last. */

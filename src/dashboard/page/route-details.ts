@@ -5,7 +5,7 @@ import { byId, definitions, element, row, scrollBox, setText, table } from './el
 import {
   formatBytes,
   formatCount,
-  formatLatency,
+  formatQuantile,
   formatSeconds,
   formatShare,
   formatSpan,
@@ -93,7 +93,7 @@ function latencyTable({ latency }: RouteState): Node {
   const lines = Object.entries(PATHS).flatMap(([path, name]) => {
     const histogram = latency[path as keyof typeof PATHS]
     if (histogram.count === 0) return []
-    const quantiles = [0.5, 0.95, 0.99].map((share) => formatLatency(quantile(histogram, share)))
+    const quantiles = [0.5, 0.95, 0.99].map((share) => formatQuantile(histogram, share))
     return [row(name, formatCount(histogram.count), ...quantiles)]
   })
   if (lines.length === 0) return element('p', { class: 'empty', text: 'Nothing was measured yet.' })

@@ -68,7 +68,7 @@ export class TagsPanel {
   #show(tags: readonly TagState[], text: string): void {
     this.#body.replaceChildren(...tags.map((tag) => this.#row(tag)))
     this.#table.hidden = tags.length === 0
-    setText(this.#note, tags.length === 0 ? noneOf(text) : plural(tags.length, 'tag'))
+    setText(this.#note, tags.length === 0 ? noneOf(text) : foundOf(tags.length))
   }
 
   #row(tag: TagState): HTMLTableRowElement {
@@ -89,6 +89,13 @@ function whenOf({ lastInvalidated: seq, at }: TagState, now: number): Node {
   if (at === undefined) return position
   const ago = element('time', { title: formatClock(at), text: formatAgo(now - at) })
   return element('span', {}, position, ' ', ago)
+}
+
+/** How many the server tells at most. */
+const MOST = 100
+
+function foundOf(count: number): string {
+  return count < MOST ? plural(count, 'tag') : `The first ${count}: search for others.`
 }
 
 function noneOf(text: string): string {
