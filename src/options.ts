@@ -7,6 +7,7 @@ import { InvalidOptionError } from './errors.ts'
 import type { Packing } from './frame-packing.ts'
 import { CREDENTIAL_FIELDS } from './http/credentials.ts'
 import { isFieldName } from './http/fields.ts'
+import { type AuditOptions, type CheckedAudit, checkAudit } from './options-audit.ts'
 import {
   type CheckedReadYourWrites,
   type ReadYourWritesOptions,
@@ -97,6 +98,13 @@ export interface ResponseCacheOptions {
    */
   inputGuard?: boolean | 'warn'
   /**
+   * A share of the fresh hits is computed once more in the background and compared with what was
+   * served: `stats().audit` and the log name the route, the tags and the writes that may have forgotten
+   * one. `true`: one hit of a hundred, at most one in a second. See docs/audit.md.
+   * @default false
+   */
+  audit?: boolean | AuditOptions
+  /**
    * Seals what is stored in Redis, names and tags included, with keys that only the application has.
    * What is in this process's memory stays readable. `{ keys: [{ id, secret }] }`; see
    * docs/encryption.md. @default false
@@ -133,6 +141,7 @@ export interface CheckedOptions {
   xCache: boolean
   cacheGroups: boolean
   inputGuard: true | 'warn' | undefined
+  audit: CheckedAudit | undefined
   encryption: readonly EncryptionKey[] | undefined
   packing: Packing | false
   onError: ResponseCacheOptions['onError']
@@ -143,7 +152,7 @@ const WHERE = 'fastify-response-cache'
 const KNOWN = [
   ...['redis', 'namespace', 'memory', 'defaults', 'global', 'consistency', 'credentialHeaders'],
   ...['deadlineMs', 'softDeadlineMs', 'breaker', 'statusHeader', 'cacheGroups', 'onError'],
-  ...['decorateAs', 'readYourWrites', 'durability', 'inputGuard'],
+  ...['decorateAs', 'readYourWrites', 'durability', 'inputGuard', 'audit'],
   ...['encryption', 'compression'],
 ]
 const DEFAULT_MAX_BYTES = 64 * 1024 * 1024
@@ -181,6 +190,7 @@ export function checkOptions(options: ResponseCacheOptions, app: FastifyInstance
     xCache: statusHeader === 'x-cache',
     cacheGroups: reader.flag('cacheGroups') ?? false,
     inputGuard: checkInputGuard(reader),
+    audit: checkAudit(reader),
     encryption: checkEncryption(reader),
     packing: checkCompression(reader),
     onError: reader.function<NonNullable<ResponseCacheOptions['onError']>>('onError'),

@@ -73,6 +73,7 @@ export const plugin: FastifyPluginAsync<ResponseCacheOptions> = async (app, opti
     readYourWrites: guard && ownWrites(checked, tiers),
     inputGuard:
       checked.inputGuard && new InputGuard(checked.inputGuard, (line) => trouble.note(line)),
+    audit: checked.audit,
     requests: new RequestCapture(app, (raw, response) => app.routing(raw, response), 'cacheStatus'),
     readQuery: (target) => app.findRoute({ method: 'GET', url: target })?.searchParams,
   })
@@ -85,7 +86,7 @@ export const plugin: FastifyPluginAsync<ResponseCacheOptions> = async (app, opti
     for (const warning of cache.warnings.take({ maxEntryBytes })) trouble.note(warning)
     await cache.log.start()
   })
-  app.addHook('onClose', () => client.close())
+  closeWith(app, cache, client)
   if (hadRoutes) warnOfMissedRoutes(app, log)
 }
 
@@ -174,6 +175,12 @@ function buildTiers(
 function defaultTtl({ defaults }: CheckedOptions): Duration | undefined {
   const { ttl } = defaults
   return typeof ttl === 'number' || (typeof ttl === 'string' && ttl !== 'headers') ? ttl : undefined
+}
+
+function closeWith(app: FastifyInstance, { audit }: ResponseCache, client: CacheClient): void {
+  // While connections are being closed requests are answered, and they are to begin nothing.
+  if (audit !== undefined) app.addHook('preClose', async () => audit.close())
+  app.addHook('onClose', () => client.close())
 }
 
 /** Only where it can have happened: every hook of an instance costs all its routes. */

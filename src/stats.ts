@@ -1,3 +1,4 @@
+import type { AuditStats } from './audit.ts'
 import type { FleetState } from './fleet-flight.ts'
 import type { LogState } from './invalidation/log.ts'
 import type { ResponseCache } from './response-cache.ts'
@@ -28,6 +29,8 @@ export interface Stats extends RouteStats {
   flights: number
   /** Of routes with `coalesce: { fleet: true }`; undefined without Redis. */
   fleet: FleetState | undefined
+  /** Of the plugin option `audit`; undefined without it. */
+  audit: AuditStats | undefined
 }
 
 export interface RouteState extends RouteStats {
@@ -99,6 +102,7 @@ export function takeStats(
     stalenessBoundMs: log.stalenessBoundMs,
     flights: cache.collapser.flights,
     fleet: cache.fleet?.state(),
+    audit: cache.audit?.state(),
   }
 }
 
