@@ -12,8 +12,8 @@ export interface AuditAnswer {
   readonly status: number
   /** Undefined where it would not be stored. */
   readonly entry: Compared | undefined
-  /** It may have been made of what was about to change. */
-  readonly settles: boolean
+  /** Something that it depends on was invalidated meanwhile, or has not settled yet. */
+  readonly overtaken: boolean
 }
 
 /** What may differ between two answers that mean the same. */

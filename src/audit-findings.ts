@@ -16,8 +16,8 @@ export interface AuditFinding {
   /** Where the two answers differ; never what is there. */
   differs: Difference
   /**
-   * Writes that this process has answered since, at most 10: those of paths that begin alike before the
-   * others, the newest first. None of them invalidated what was served.
+   * Writes that this process has answered since, at most 10: first those whose paths have most in
+   * common, of equal ones the newest. None of them invalidated what was served.
    */
   recentWrites: AuditedWrite[]
   /** How often the same was found on this route, numbers in the pointers aside. */
@@ -81,15 +81,16 @@ function shown({ pointers, ...rest }: Difference): Difference {
   return { ...rest, pointers: short }
 }
 
-/** Who changes `/products/7` has more often to do with `/products` than with `/users`. */
+/** What is about the same thing has parts of its path in common: `/products/7` and `/stock/7`. */
 function likely(path: string, writes: readonly AuditedWrite[]): AuditedWrite[] {
-  const isAlike = (write: AuditedWrite): boolean => beginning(write.path) === beginning(path)
-  const alike = writes.filter(isAlike)
-  return [...alike, ...writes.filter((write) => !isAlike(write))].slice(0, MAX_WRITES)
+  const parts = partsOf(path)
+  const common = (write: AuditedWrite): number =>
+    partsOf(write.path).filter((part) => parts.includes(part)).length
+  return writes.toSorted((one, other) => common(other) - common(one)).slice(0, MAX_WRITES)
 }
 
-function beginning(path: string): string {
-  return path.split('/', 2)[1] ?? ''
+function partsOf(path: string): string[] {
+  return [...new Set(path.split('/'))].filter((part) => part !== '')
 }
 
 function textOf({ route, path, tags, age, differs, recentWrites }: AuditFinding): string {

@@ -223,7 +223,7 @@ function read(
   if (status >= 500 || REFUSALS.has(status)) return 'failed'
   // It has not come to the cache, or has gone around it.
   if (told === undefined) return status >= 400 ? 'failed' : 'identity'
-  if (told.settles) return 'overtaken'
+  if (told.overtaken) return 'overtaken'
   if (told.entry !== undefined) return told.key === key ? told.entry : 'identity'
   if (told.primaryKey !== primaryKey) return 'identity'
   if (told.status === entry.status) return 'not-stored'

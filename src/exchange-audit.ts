@@ -30,7 +30,7 @@ export function auditHit(
 export function tellAudit(
   exchange: Exchange,
   reply: FastifyReply,
-  storable: Storable | undefined,
+  { storable, overtaken }: { storable: Storable | undefined; overtaken: boolean },
 ): void {
   const { refresh, key, primaryKey, fill } = exchange
   const flow = fill!.flow
@@ -40,7 +40,7 @@ export function tellAudit(
       primaryKey,
       status: reply.raw.statusCode,
       entry,
-      settles: storable?.settles === true,
+      overtaken: overtaken || storable?.settles === true,
     })
   }
   if (flow === undefined || storable === undefined) {

@@ -137,7 +137,7 @@ export function withoutEntry(
 /** Once the header section is on its way: stores what may be stored, releases those who wait. */
 export function settleOnWire(exchange: Exchange, reply: FastifyReply, judgement: Judgement): void {
   const { storable } = judgement
-  if (exchange.refresh?.audit !== undefined) return tellAudit(exchange, reply, storable)
+  if (exchange.refresh?.audit !== undefined) return tellAudit(exchange, reply, judgement)
   exchange.conclude(judgement.status)
   const flow = exchange.fill!.flow
   if (storable === undefined) {

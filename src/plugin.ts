@@ -64,11 +64,7 @@ export const plugin: FastifyPluginAsync<ResponseCacheOptions> = async (app, opti
     emitsGroups: checked.cacheGroups,
     maxEntryBytes: checked.maxEntryBytes,
     maxRecordedBytes: checked.maxRecordedBytes,
-    revalidator: new Revalidator({
-      dispatch: (request, response) => app.routing(request, response),
-      now: Date.now,
-      onTrouble: (operation, error) => trouble.report(operation, error),
-    }),
+    revalidator: newRevalidator(app, trouble),
     fleet: guard && new FleetFlights(new RedisLeases(guard, checked.namespace, frames)),
     readYourWrites: guard && ownWrites(checked, tiers),
     inputGuard:
@@ -106,6 +102,14 @@ async function openGuard(
     breaker: checked.breaker,
     onTrouble: (operation, error) => trouble.report(operation, withAdvice(error)),
     onChange: (change) => trouble.change(change),
+  })
+}
+
+function newRevalidator(app: FastifyInstance, trouble: Trouble): Revalidator {
+  return new Revalidator({
+    dispatch: (request, response) => app.routing(request, response),
+    now: Date.now,
+    onTrouble: (operation, error) => trouble.report(operation, error),
   })
 }
 
