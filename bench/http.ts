@@ -23,6 +23,8 @@ interface Pair {
   ours: string
   theirs: string
   path: (index: number) => string
+  /** /metrics of ours is asked for each second, in rounds that are this many times longer. */
+  scraped?: number
 }
 
 const pairs: Pair[] = [
@@ -30,6 +32,13 @@ const pairs: Pair[] = [
   { title: 'memory hit / bare route', ours: 'memoryHit', theirs: 'bare', path: hot },
   { title: 'miss / stored by hand', ours: 'miss', theirs: 'missByHand', path: cold },
   { title: 'uncached, with / without', ours: 'uncachedWithPlugin', theirs: 'bare', path: hot },
+  {
+    title: 'memory hit, scraped / not',
+    ours: 'memoryHitMetered',
+    theirs: 'memoryHit',
+    path: hot,
+    scraped: 8,
+  },
 ]
 if (redisUrl) {
   pairs.push(
@@ -44,7 +53,10 @@ if (redisUrl) {
   )
 }
 
+let scrapes = 0
+
 interface Server {
+  variant: string
   process: ChildProcess
   port: number
 }
@@ -53,7 +65,7 @@ async function start(variant: string): Promise<Server> {
   const args = redisUrl ? [variant, redisUrl] : [variant]
   const child = fork(new URL('./server.js', import.meta.url), args)
   const [{ port }] = (await once(child, 'message')) as [{ port: number }]
-  return { process: child, port }
+  return { variant, process: child, port }
 }
 
 async function usage(server: Server): Promise<{ cpuMicros: number; at: number }> {
@@ -64,13 +76,26 @@ async function usage(server: Server): Promise<{ cpuMicros: number; at: number }>
 
 /** Processor microseconds per request, and requests per second. */
 async function round(server: Server, pair: Pair): Promise<{ cpu: number; rate: number }> {
+  const count = requests * (pair.scraped ?? 1)
   const before = await usage(server)
-  await load(server.port, requests, { path: pair.path })
+  const scraper = server.variant === 'memoryHitMetered' ? scrapeEachSecond(server) : undefined
+  await load(server.port, count, { path: pair.path })
+  clearInterval(scraper)
   const after = await usage(server)
   return {
-    cpu: (after.cpuMicros - before.cpuMicros) / requests,
-    rate: (requests / (after.at - before.at)) * 1000,
+    cpu: (after.cpuMicros - before.cpuMicros) / count,
+    rate: (count / (after.at - before.at)) * 1000,
   }
+}
+
+function scrapeEachSecond({ port }: Server): NodeJS.Timeout {
+  return setInterval(() => {
+    void fetch(`http://127.0.0.1:${port}/metrics`).then(async (response) => {
+      const text = await response.text()
+      if (!text.includes('response_cache_hits_total')) throw new Error(text)
+      return scrapes++
+    })
+  }, 1000)
 }
 
 function median(values: number[]): number {
@@ -121,4 +146,5 @@ console.log(
   'pair                           ours      other   (ratios: 1 is equal, above is better)',
 )
 for (const pair of pairs) await compare(pair)
+console.log(`scraped ${scrapes} times`)
 process.exit()

@@ -38,6 +38,19 @@ const builds: Record<string, Build> = {
     })
   },
 
+  async memoryHitMetered(app) {
+    const [client, { registerMetrics }] = await Promise.all([
+      import('prom-client'),
+      import('../src/metrics.ts'),
+    ])
+    await builds['memoryHit']!(app)
+    registerMetrics(client, { caches: app.cache })
+    app.get('/metrics', async (_request, reply) => {
+      reply.type(client.register.contentType)
+      return client.register.metrics()
+    })
+  },
+
   async redisByHand(app) {
     const { Redis } = await import('ioredis')
     const redis = new Redis(redisUrl!, { enableAutoPipelining: true })

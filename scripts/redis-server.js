@@ -1,32 +1,25 @@
 // Finds a Redis server for the tests and installs one when there is none, so that `npm test` works
 // on a machine that has never heard of Redis. Run by hand it prints the path it found.
-import { execFile } from 'node:child_process'
 import {
   chmodSync,
   existsSync,
   mkdirSync,
-  readFileSync,
   readdirSync,
   renameSync,
   rmSync,
-  statSync,
   writeFileSync,
 } from 'node:fs'
-import { delimiter, dirname, join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
+import { aptGet, cache, locked, onPath, reason, run } from './install.js'
 
 /** The environment variable that names the server to use; scripts/test.js sets it for all tests. */
 export const VARIABLE = 'RESPONSE_CACHE_TEST_REDIS_SERVER'
 
 const OLDEST = [6, 2]
-const INSTALL_TIMEOUT_MS = 600_000
-const cache = join(dirname(import.meta.dirname), '.cache')
 const unpacked = join(cache, 'redis')
-const run = promisify(execFile)
 
-/** @typedef {(line: string) => void} Say what is being done, for whoever waits */
+/** @typedef {import('./install.js').Say} Say */
 
 /**
  * The path of a redis-server (or valkey-server) that runs here.
@@ -42,14 +35,14 @@ export async function redisServer(say = () => {}) {
       `${VARIABLE}=${chosen} is not a Redis server ≥ ${OLDEST.join('.')} that runs here`,
     )
   }
-  return (await find()) ?? (await locked(async () => (await find()) ?? (await install(say))))
+  return (
+    (await find()) ?? (await locked('redis', async () => (await find()) ?? (await install(say))))
+  )
 }
 
 async function find() {
-  const folders = (process.env.PATH ?? '').split(delimiter).filter((folder) => folder !== '')
-  const names = ['redis-server', 'valkey-server']
-  const onPath = names.flatMap((name) => folders.map((folder) => join(folder, name)))
-  for (const path of [...onPath, join(unpacked, 'redis-server')]) {
+  const paths = onPath(['redis-server', 'valkey-server'])
+  for (const path of [...paths, join(unpacked, 'redis-server')]) {
     if (existsSync(path) && (await runs(path))) return path
   }
   return undefined
@@ -90,13 +83,6 @@ async function install(say) {
       `or valkey-server on PATH, and installing one failed. Install it (apt-get install redis-server, ` +
       `brew install redis) or set ${VARIABLE} to its path.\n  ${failures.join('\n  ')}`,
   )
-}
-
-/** @param {unknown} error */
-function reason(error) {
-  const stderr = Object(error).stderr
-  const text = typeof stderr === 'string' && stderr.trim() !== '' ? stderr : String(error)
-  return text.trim().split('\n').slice(-3).join(' | ')
 }
 
 /** @param {Say} say */
@@ -194,57 +180,6 @@ async function downloadWith(options, packages) {
   const missing = [...plan.matchAll(/^Inst (\S+)/gm)].map((match) => match[1])
   const names = new Set(['redis-server', 'redis-tools', ...missing])
   await aptGet([...options, 'download', ...names], packages)
-}
-
-/**
- * @param {string[]} args
- * @param {string} [cwd]
- */
-async function aptGet(args, cwd) {
-  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1', LC_ALL: 'C' }
-  const options = ['-o', 'DPkg::Lock::Timeout=300', ...args]
-  const { stdout } = await run('apt-get', options, { cwd, env, timeout: INSTALL_TIMEOUT_MS })
-  return stdout
-}
-
-/**
- * Test processes start at the same time; one installs, the others wait and find what it installed.
- * @template T
- * @param {() => Promise<T>} work
- */
-async function locked(work) {
-  const lock = join(cache, 'redis.lock')
-  mkdirSync(cache, { recursive: true })
-  while (!take(lock)) await sleep(200)
-  try {
-    return await work()
-  } finally {
-    rmSync(lock, { force: true })
-  }
-}
-
-/** @param {string} lock */
-function take(lock) {
-  try {
-    writeFileSync(lock, String(process.pid), { flag: 'wx' })
-    return true
-  } catch (error) {
-    if (Object(error).code !== 'EEXIST') throw error
-  }
-  if (isAbandoned(lock)) rmSync(lock, { force: true })
-  return false
-}
-
-/** @param {string} lock */
-function isAbandoned(lock) {
-  try {
-    if (Date.now() - statSync(lock).mtimeMs > INSTALL_TIMEOUT_MS) return true
-    const owner = Number(readFileSync(lock, 'utf8'))
-    if (owner > 0) process.kill(owner, 0)
-    return false
-  } catch (error) {
-    return Object(error).code === 'ESRCH'
-  }
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

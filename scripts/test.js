@@ -8,7 +8,8 @@ import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join, relative, sep } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { VARIABLE, redisServer } from './redis-server.js'
+import * as browser from './chromium.js'
+import * as redis from './redis-server.js'
 
 const SECOND_MS = 1000
 const MINUTE_MS = 60 * SECOND_MS
@@ -54,7 +55,12 @@ function testFiles() {
 
 /** @param {string} file */
 function isHeavy(file) {
-  return HEAVY.has(relative(tests, file).split(sep)[0])
+  return HEAVY.has(folderOf(file))
+}
+
+/** @param {string} file */
+function folderOf(file) {
+  return relative(tests, file).split(sep)[0]
 }
 
 /** @param {string} name */
@@ -138,7 +144,11 @@ if (files.length === 0) {
   console.error(`no compiled test matches ${patterns.join(' ') || 'build/test/**/*.test.js'}`)
   process.exit(1)
 }
-process.env[VARIABLE] = await redisServer((line) => console.log(line))
+const say = (/** @type {string} */ line) => console.log(line)
+process.env[redis.VARIABLE] = await redis.redisServer(say)
+if (files.some((file) => folderOf(file) === 'browser')) {
+  process.env[browser.VARIABLE] = await browser.chromium(say)
+}
 if (process.env.COVERAGE === '1') {
   rmSync(join(root, 'coverage'), { recursive: true, force: true })
   process.env.NODE_V8_COVERAGE = join(root, 'coverage', 'tmp')

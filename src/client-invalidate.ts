@@ -4,6 +4,7 @@ import { Glob } from './invalidation/glob.ts'
 import type { InvalidationMode } from './invalidation/log.ts'
 import { MAX_TAG_LENGTH, encodeGlob, encodeTag, tagProblem } from './invalidation/tags.ts'
 import type { ResponseCache } from './response-cache.ts'
+import { tagsOfUrl } from './url-tags.ts'
 
 export interface InvalidateOptions {
   /**
@@ -39,6 +40,18 @@ export function checkTags(where: string, tags: unknown): string[] {
   const problem = (tags as unknown[]).map(tagProblem).find((each) => each !== undefined)
   if (problem !== undefined) throw new InvalidArgumentError(`${where}: ${problem}`)
   return (tags as string[]).map((tag) => encodeTag('tag', tag))
+}
+
+/** The tags that stand for a URL or a path. */
+export function checkUrl({ queryFilters, readQuery }: ResponseCache, url: unknown): string[] {
+  if (typeof url === 'string' && url !== '') return tagsOfUrl(url, queryFilters, readQuery)
+  throw new InvalidArgumentError("invalidateUrl takes a URL or a path such as '/products/1?page=2'")
+}
+
+/** The tag that stands for a route. */
+export function checkRoute(pattern: unknown): string {
+  if (typeof pattern === 'string' && pattern !== '') return encodeTag('route', pattern)
+  throw new InvalidArgumentError("invalidateRoute takes a route's pattern such as '/products/:id'")
 }
 
 /** A pattern as a tag of the log; of the keys of a namespace when one is named. */

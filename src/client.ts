@@ -3,66 +3,44 @@ import { type InspectTarget, inspectResponses } from './client-inspect.ts'
 import {
   type InvalidateOptions,
   checkPattern,
+  checkRoute,
   checkTags,
+  checkUrl,
   emitEvent,
   invalidate,
 } from './client-invalidate.ts'
+import type { PreviewTarget, TagsOptions } from './client-oversight.ts'
+import { CacheNamespace } from './client-namespace.ts'
 import { CacheValues } from './client-values.ts'
 import type { Duration } from './durations.ts'
-import { InvalidArgumentError } from './errors.ts'
 import type { ExplainTarget } from './exchange-explain-target.ts'
 import type { Explanation } from './explanation.ts'
 import { type CacheEvents, type EventMapping, Events, type OtherEvent } from './events.ts'
 import { type InspectOptions, type Inspection, inspectName } from './inspection.ts'
-import { encodeTag } from './invalidation/tags.ts'
 import { type LockContext, type LockOptions, Locks } from './locks.ts'
+import {
+  type InvalidationPreview,
+  type InvalidationSeen,
+  type ProcessState,
+  type TagState,
+  invalidationsSeen,
+} from './oversight.ts'
+import type { Presence } from './presence.ts'
+import type { AnnounceOptions } from './presence-record.ts'
 import type { ResponseCache } from './response-cache.ts'
-import { type Stats, ValueCounters, type ValueStats, takeStats } from './stats.ts'
+import type { Sealing } from './sealing.ts'
+import { Figures, type Stats, ValueCounters } from './stats.ts'
 import type { RedisClient, RedisGuard } from './store/redis-guard.ts'
 import { RedisListing } from './store/redis-listing.ts'
 import { RedisLocks } from './store/redis-locks.ts'
-import { tagsOfUrl } from './url-tags.ts'
 import { ValueFailures } from './value-failures.ts'
 import { type NamespaceOptions, ValueSpace } from './value-space.ts'
 import type { WriteBuffer } from './write-behind.ts'
 
-/**
- * Values under keys of their own: two namespaces, and `app.cache` itself, never share one. Tags are
- * common to all.
- */
-export class CacheNamespace extends CacheValues {
-  /** A namespace in this one; the same name and version are the same values in all processes. */
-  namespace(name: string, options?: NamespaceOptions): CacheNamespace {
-    return new CacheNamespace(this.parts, this.values.space.inner(name, options))
-  }
-
-  /**
-   * Forgets all values of this namespace and of those in it, in all processes, and nothing else.
-   * Rejects as `invalidateTags` does.
-   */
-  async clear(): Promise<void> {
-    await this.parts.cache.invalidate({ tags: this.values.space.tags.slice(-1), mode: 'purge' })
-  }
-
-  /**
-   * Invalidates the values of this namespace whose keys match, as `app.cache.invalidatePattern` does.
-   * With `encryption` of its own, where names are sealed, all of its values.
-   */
-  async invalidatePattern(pattern: string, options?: InvalidateOptions): Promise<void> {
-    const { id, sealing, tags } = this.values.space
-    const tag = checkPattern(pattern, id)
-    await invalidate(this.parts.cache, sealing === undefined ? [tag] : tags.slice(-1), options)
-  }
-
-  /** What each tier holds under a key. */
-  async inspect(key: string, options?: InspectOptions): Promise<Inspection[]> {
-    return inspectName(this.parts.cache, this.values.space.nameOf(key), options)
-  }
-
-  /** Hits, misses and sets of this namespace in this process, without those in it. */
-  stats(): ValueStats {
-    return { ...this.values.stats }
-  }
+export interface ClientSettings {
+  defaultTtl: Duration | undefined
+  sealing: Sealing | undefined
+  announce: AnnounceOptions | undefined
 }
 
 /**
@@ -72,17 +50,16 @@ export class CacheNamespace extends CacheValues {
 export class CacheClient extends CacheValues {
   /** The ioredis client in use, for pipelines and all else; null when only memory is used. */
   readonly redis: RedisClient | null
+  readonly #figures: Figures
   readonly #cache: ResponseCache
-  readonly #guard: RedisGuard | undefined
   readonly #locks: Locks
   readonly #buffers: Buffers
   readonly #events = new Events()
+  readonly #guard: RedisGuard | undefined
+  readonly #settings: ClientSettings
+  #presence: Promise<Presence> | undefined
 
-  constructor(
-    cache: ResponseCache,
-    guard: RedisGuard | undefined,
-    defaultTtl: Duration | undefined,
-  ) {
+  constructor(cache: ResponseCache, guard: RedisGuard | undefined, settings: ClientSettings) {
     super(
       {
         cache,
@@ -90,11 +67,13 @@ export class CacheClient extends CacheValues {
         failures: new ValueFailures(),
         listing: guard && new RedisListing(guard, cache.namespace, cache.tiers.redis?.frames),
       },
-      ValueSpace.root(defaultTtl, cache.namespace),
+      ValueSpace.root(settings.defaultTtl, cache.namespace),
     )
     this.redis = guard?.client ?? null
     this.#cache = cache
+    this.#figures = new Figures(this, this.parts, () => guard?.state)
     this.#guard = guard
+    this.#settings = settings
     this.#buffers = new Buffers(guard, cache.namespace, (error) =>
       cache.trouble.report('buffer.flush', error),
     )
@@ -127,23 +106,12 @@ export class CacheClient extends CacheValues {
    * query all queries of the path are meant; `'/path?'` is the path without a query.
    */
   async invalidateUrl(url: string, options?: InvalidateOptions): Promise<void> {
-    if (typeof url !== 'string' || url === '') {
-      throw new InvalidArgumentError(
-        "invalidateUrl takes a URL or a path such as '/products/1?page=2'",
-      )
-    }
-    const { queryFilters, readQuery } = this.#cache
-    await invalidate(this.#cache, tagsOfUrl(url, queryFilters, readQuery), options)
+    await invalidate(this.#cache, checkUrl(this.#cache, url), options)
   }
 
   /** Invalidates all responses of a route, named by its pattern: `'/products/:id'`. */
   async invalidateRoute(pattern: string, options?: InvalidateOptions): Promise<void> {
-    if (typeof pattern !== 'string' || pattern === '') {
-      throw new InvalidArgumentError(
-        "invalidateRoute takes a route's pattern such as '/products/:id'",
-      )
-    }
-    await invalidate(this.#cache, [encodeTag('route', pattern)], options)
+    await invalidate(this.#cache, [checkRoute(pattern)], options)
   }
 
   /**
@@ -182,9 +150,58 @@ export class CacheClient extends CacheValues {
     return explain(this.#cache, target)
   }
 
+  /** The last 100 invalidations that this process has seen in the log, the newest first. */
+  invalidations(): InvalidationSeen[] {
+    return invalidationsSeen(this.#cache.log)
+  }
+
+  /**
+   * The tags that this process knows: those that were invalidated, and those of entries in its
+   * memory; what was invalidated last comes first, then what most entries carry. Walks all of both,
+   * in slices: for people.
+   */
+  async tags(options?: TagsOptions): Promise<TagState[]> {
+    const { knownTags } = await import('./client-oversight.ts')
+    return knownTags(this.#cache, options)
+  }
+
+  /**
+   * What an invalidation would do, and does not: its tags, and what entries in this process's memory
+   * it makes unusable. Takes what `invalidateTags`, `invalidateUrl`, `invalidateRoute` or
+   * `invalidatePattern` take, and rejects what they reject.
+   */
+  async preview(target: PreviewTarget): Promise<InvalidationPreview> {
+    const { preview } = await import('./client-oversight.ts')
+    return preview(this.#cache, target)
+  }
+
+  /**
+   * From now on this process tells of itself in Redis, as the plugin option `announce` does. Call it
+   * where no request is under way.
+   */
+  announce(): void {
+    void this.#present().then((presence) => presence.announce())
+  }
+
+  /**
+   * The processes of this namespace that announce themselves, as each told of itself in the last 30
+   * seconds, and this one, which comes first. Only this one when Redis does not answer in time.
+   */
+  async processes(): Promise<ProcessState[]> {
+    return (await this.#present()).processes()
+  }
+
+  #present(): Promise<Presence> {
+    const [cache, guard] = [this.#cache, this.#guard]
+    const { sealing, announce } = this.#settings
+    return (this.#presence ??= import('./presence.ts').then(
+      ({ Presence }) => new Presence({ cache, guard, sealing, name: announce?.name }),
+    ))
+  }
+
   /** Hits, misses and their reasons by route; tiers, log and trouble. */
   stats(): Stats {
-    return takeStats(this.#cache, this.parts.counters, this.#guard?.state)
+    return this.#figures.all()
   }
 
   /**
@@ -244,7 +261,8 @@ export class CacheClient extends CacheValues {
 
   /** Lets go of everything. Called when the instance closes. */
   async close(): Promise<void> {
-    await Promise.all([this.#locks.close(), this.#buffers.close()])
+    const absent = this.#presence?.then((presence) => presence.close())
+    await Promise.all([absent, this.#locks.close(), this.#buffers.close()])
     await this.#cache.close()
   }
 }

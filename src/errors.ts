@@ -123,3 +123,17 @@ export const UnusableValidationError: Constructor = createError(
   'The 304 of the handler is about something that is not stored.',
   502,
 )
+
+/** The dashboard does not do that for this request: it comes from elsewhere, or nothing may be changed. */
+export const DashboardRefusalError: Constructor = createError(
+  'FST_RESPONSE_CACHE_DASHBOARD_REFUSED',
+  'Refused: %s.',
+  403,
+)
+
+/** The dashboard shows nothing more now. */
+export const DashboardBusyError: Constructor = createError(
+  'FST_RESPONSE_CACHE_DASHBOARD_BUSY',
+  'Not now: %s.',
+  503,
+)

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 
 import { BackOff } from './back-off.ts'
 import { FleetLease, leaseLength } from './fleet-lease.ts'
+import { Pauses } from './pauses.ts'
 import { FAILED } from './store/redis-guard.ts'
 import type { LeaseState, RedisLeases } from './store/redis-lease.ts'
 
@@ -45,8 +46,7 @@ type Claim<Found> = Turn<Found> | LeaseState
 export class FleetFlights {
   readonly #leases: RedisLeases
   readonly #held = new Set<FleetLease>()
-  /** Each ends a pause early. */
-  readonly #pauses = new Set<() => void>()
+  readonly #pauses = new Pauses()
   #waiting = 0
   readonly #process = randomBytes(9).toString('base64url')
   #elsewhere: BackOff | undefined
@@ -114,7 +114,7 @@ export class FleetFlights {
   /** Sends all who wait on their way, and leaves what is held to other processes. */
   async close(): Promise<void> {
     this.#closed = true
-    for (const wake of this.#pauses) wake()
+    this.#pauses.end()
     await Promise.all(Array.from(this.#held, (lease) => lease.settle('over')))
   }
 
@@ -140,7 +140,7 @@ export class FleetFlights {
   async #untilChanged(key: string, token: string, endsAt: number): Promise<LeaseState> {
     const startedAt = performance.now()
     for (let now = startedAt; now < endsAt; now = performance.now()) {
-      await this.#pause(Math.min(this.#pollDelay(now - startedAt), endsAt - now))
+      await this.#pauses.pause(Math.min(this.#pollDelay(now - startedAt), endsAt - now))
       if (this.#closed) break
       const state = await this.#leases.look(key, token)
       if (state !== 'held') return state
@@ -153,18 +153,6 @@ export class FleetFlights {
     const usual = Math.min(Math.max(waitedMs / 4, FIRST_POLL_MS), MAX_POLL_MS)
     const crowded = Math.min(this.#waiting, MAX_CROWDED_POLL_MS)
     return Math.max(usual, crowded) * (0.5 + Math.random())
-  }
-
-  #pause(milliseconds: number): Promise<void> {
-    return new Promise((resolve) => {
-      const wake = (): void => {
-        clearTimeout(timer)
-        this.#pauses.delete(wake)
-        resolve()
-      }
-      const timer = setTimeout(wake, milliseconds)
-      this.#pauses.add(wake)
-    })
   }
 
   #newToken(): string {

@@ -46,9 +46,11 @@ export type { AuditFinding } from './audit-findings.ts'
 export type { AuditedWrite } from './audit-writes.ts'
 export type { BufferBatch, FlushContext } from './buffer-flusher.ts'
 export type { BufferOptions } from './buffers.ts'
-export type { CacheClient, CacheNamespace } from './client.ts'
+export type { CacheClient } from './client.ts'
 export type { InvalidateOptions } from './client-invalidate.ts'
 export type { InspectTarget } from './client-inspect.ts'
+export type { CacheNamespace } from './client-namespace.ts'
+export type { PreviewTarget, TagsOptions } from './client-oversight.ts'
 export type { KeysOptions } from './client-values.ts'
 export type { Duration } from './durations.ts'
 export type { CompressionOptions } from './compression.ts'
@@ -94,6 +96,14 @@ export type { CacheEvents, EventMapping } from './events.ts'
 export type { LockContext, LockOptions } from './locks.ts'
 export { isRefresh } from './refresh-request.ts'
 export type { InspectOptions, Inspection } from './inspection.ts'
+export type {
+  InvalidationPreview,
+  InvalidationSeen,
+  NamedTag,
+  ProcessState,
+  TagState,
+} from './oversight.ts'
+export type { AnnounceOptions } from './presence-record.ts'
 export type { RouteState, Stats, ValueStats } from './stats.ts'
 export type { LatencyPath, RouteStats } from './telemetry.ts'
 export type { HandlerTrace, InvalidateTrace, LookupTrace, StoreTrace } from './tracing.ts'

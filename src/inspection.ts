@@ -25,6 +25,8 @@ export interface Inspection {
   position: LogPosition
   /** Of a response. */
   status?: number
+  /** Of a response, only with `headers: true`: the fields of the handler, one for each value. */
+  headers?: [name: string, value: string][]
   /** Only with `body: true`, as it is stored. */
   body?: string | Buffer | undefined
 }
@@ -32,6 +34,8 @@ export interface Inspection {
 export interface InspectOptions {
   /** Include what is stored. @default false */
   body?: boolean
+  /** Include the header fields of a stored response. @default false */
+  headers?: boolean
 }
 
 /** Whole seconds, rounded up: 0 is over. */
@@ -75,7 +79,7 @@ function isTagged(entry: StoredEntry, tags: readonly string[]): boolean {
 function inspect(
   { tiers }: ResponseCache,
   { entry, tier }: Cached,
-  { body = false }: InspectOptions,
+  { body = false, headers = false }: InspectOptions,
 ): Inspection {
   const now = tiers.now()
   const inspection: Inspection = {
@@ -88,7 +92,16 @@ function inspect(
     bytes: Buffer.byteLength(entry.body ?? ''),
     position: { epoch: entry.epoch, seq: entry.seq },
   }
-  if (entry.status > 0) inspection.status = entry.status
+  if (entry.status > 0) {
+    inspection.status = entry.status
+    if (headers) inspection.headers = fieldLines(entry)
+  }
   if (body) inspection.body = entry.body
   return inspection
+}
+
+function fieldLines({ headers }: StoredEntry): [name: string, value: string][] {
+  return headers.flatMap(([name, value]) =>
+    (typeof value === 'string' ? [value] : value).map((each): [string, string] => [name, each]),
+  )
 }

@@ -10,6 +10,7 @@ import {
 } from './errors.ts'
 import { LockQueue } from './lock-queue.ts'
 import { MAX_TIMER_MS } from './options-reader.ts'
+import { Pauses } from './pauses.ts'
 import { Renewal } from './renewal.ts'
 import { FAILED } from './store/redis-guard.ts'
 import type { RedisLocks } from './store/redis-locks.ts'
@@ -65,8 +66,7 @@ export class Locks {
   readonly #queue = new LockQueue()
   readonly #held = new Set<Renewal>()
   readonly #runs = new Set<Promise<unknown>>()
-  /** Each ends a pause early. */
-  readonly #pauses = new Set<() => void>()
+  readonly #pauses = new Pauses()
   #lastFencing = 0
   #closed = false
 
@@ -94,7 +94,7 @@ export class Locks {
   async close(): Promise<void> {
     this.#closed = true
     this.#queue.close()
-    for (const wake of this.#pauses) wake()
+    this.#pauses.end()
     for (const renewal of this.#held) renewal.interrupt(new ClosedError('withLock'))
     let timer: NodeJS.Timeout | undefined
     const bound = new Promise((resolve) => (timer = setTimeout(resolve, CLOSE_MS)))
@@ -164,20 +164,8 @@ export class Locks {
         throw new LockNotAcquiredError(name)
       }
       const heldForMs = answer === FAILED ? Infinity : Math.max(answer.heldForMs, 0) + 1
-      await this.#pause(Math.min(delayMs * (0.5 + Math.random()), leftMs, heldForMs))
+      await this.#pauses.pause(Math.min(delayMs * (0.5 + Math.random()), leftMs, heldForMs))
     }
-  }
-
-  #pause(milliseconds: number): Promise<void> {
-    return new Promise((resolve) => {
-      const wake = (): void => {
-        clearTimeout(timer)
-        this.#pauses.delete(wake)
-        resolve()
-      }
-      const timer = setTimeout(wake, milliseconds)
-      this.#pauses.add(wake)
-    })
   }
 }
 

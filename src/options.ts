@@ -17,6 +17,7 @@ import {
 import { MAX_TIMER_MS, OptionsReader } from './options-reader.ts'
 import { type CheckedRedis, checkRedis } from './options-redis.ts'
 import type { RouteCacheOptions } from './options-route.ts'
+import { type AnnounceOptions, isProcessName } from './presence-record.ts'
 import type { Durability } from './invalidation/redis-replicas.ts'
 import type { EncryptionKey } from './sealing.ts'
 import type { BreakerOptions, RedisClient } from './store/redis-guard.ts'
@@ -98,10 +99,8 @@ export interface ResponseCacheOptions {
    */
   inputGuard?: boolean | 'warn'
   /**
-   * A share of the fresh hits is computed once more in the background and compared with what was
-   * served: `stats().audit` and the log name the route, the tags and the writes that may have forgotten
-   * one. `true`: one hit of a hundred, at most one in a second. See docs/audit.md.
-   * @default false
+   * Computes a share of the fresh hits once more and compares: `stats().audit` and the log name what a
+   * write forgot to invalidate. `true`: 1 %, at most one each second; see docs/audit.md. @default false
    */
   audit?: boolean | AuditOptions
   /**
@@ -116,6 +115,13 @@ export interface ResponseCacheOptions {
    * @default false
    */
   compression?: boolean | CompressionOptions
+  /**
+   * This process tells of itself in Redis every 5 seconds, for `app.cache.processes()` and the
+   * dashboard of any process of the namespace: host, pid, where it is in the log, hit rate. `name` is
+   * told in the place of the host's name. Without `redis` it does nothing.
+   * @default false
+   */
+  announce?: boolean | AnnounceOptions
   /** Told of trouble that was not allowed to become an error. Rate-limited logging happens anyway. */
   onError?: (error: Error, context: { operation: string }) => void
   /** The name of the cache client on the instance. @default 'cache' */
@@ -144,6 +150,7 @@ export interface CheckedOptions {
   audit: CheckedAudit | undefined
   encryption: readonly EncryptionKey[] | undefined
   packing: Packing | false
+  announce: AnnounceOptions | undefined
   onError: ResponseCacheOptions['onError']
   decorateAs: string
 }
@@ -153,7 +160,7 @@ const KNOWN = [
   ...['redis', 'namespace', 'memory', 'defaults', 'global', 'consistency', 'credentialHeaders'],
   ...['deadlineMs', 'softDeadlineMs', 'breaker', 'statusHeader', 'cacheGroups', 'onError'],
   ...['decorateAs', 'readYourWrites', 'durability', 'inputGuard', 'audit'],
-  ...['encryption', 'compression'],
+  ...['encryption', 'compression', 'announce'],
 ]
 const DEFAULT_MAX_BYTES = 64 * 1024 * 1024
 
@@ -193,6 +200,7 @@ export function checkOptions(options: ResponseCacheOptions, app: FastifyInstance
     audit: checkAudit(reader),
     encryption: checkEncryption(reader),
     packing: checkCompression(reader),
+    announce: checkAnnounce(reader),
     onError: reader.function<NonNullable<ResponseCacheOptions['onError']>>('onError'),
     decorateAs,
   }
@@ -280,4 +288,13 @@ function checkInputGuard(reader: OptionsReader): CheckedOptions['inputGuard'] {
   const value = reader.value('inputGuard') ?? false
   if (value === true || value === 'warn') return value
   return value === false ? undefined : reader.fail('inputGuard', "true, false or 'warn'")
+}
+
+function checkAnnounce(reader: OptionsReader): CheckedOptions['announce'] {
+  const value = reader.value('announce') ?? false
+  if (typeof value === 'boolean') return value ? {} : undefined
+  const announce = reader.object('announce', ['name'])
+  const name = announce?.value('name')
+  if (name === undefined) return {}
+  return isProcessName(name) ? { name } : announce!.fail('name', 'a text of 1 to 100 characters')
 }

@@ -1,4 +1,5 @@
-import type { InvalidationMode } from './invalidation/log.ts'
+import type { InvalidationLog, InvalidationMode } from './invalidation/log.ts'
+import { namedTag } from './invalidation/tags.ts'
 
 /** An invalidation as this process has seen it in the log. */
 export interface InvalidationSeen {
@@ -25,7 +26,7 @@ export interface TagState extends NamedTag {
   lastInvalidated: number
   /** Epoch milliseconds of it, where this process has seen it happen. */
   at: number | undefined
-  /** Entries in this process's memory that carry it. */
+  /** Entries in this process's memory that carry it and may answer: fresh ones and stale ones. */
   entries: number
 }
 
@@ -33,8 +34,9 @@ export interface TagState extends NamedTag {
 export interface InvalidationPreview {
   /** What would stand in the log. */
   tags: NamedTag[]
-  /** Entries in this process's memory that it makes unusable. */
+  /** Entries in this process's memory, fresh or stale, that would be unusable after it. */
   entries: number
+  /** What they take of `memory.maxBytes`. */
   bytes: number
   /** Such entries by route pattern; `(values)` are those of the cache client. */
   routes: Record<string, number>
@@ -61,4 +63,16 @@ export interface ProcessState {
   pendingInvalidations: number
   hitRate: number
   breaker: 'closed' | 'open' | 'half-open' | undefined
+}
+
+/** Where names are sealed, the tags that this process remembers are told. */
+export function invalidationsSeen(log: InvalidationLog): InvalidationSeen[] {
+  const remembered = log.remembered()
+  return log.seen().map(({ seq, at, mode, tags, count }) => {
+    if (tags === 'all') return { seq, at, mode, tags, count }
+    const plain = new Set(tags.map((tag) => remembered.get(tag) ?? tag))
+    // A tag may have several sealed names.
+    const same = tags.length - plain.size
+    return { seq, at, mode, tags: Array.from(plain, namedTag), count: count - same }
+  })
 }

@@ -2,8 +2,7 @@ import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest 
 import type { RedisOptions } from 'ioredis'
 import type { Logger } from 'pino'
 
-import { CacheClient } from './client.ts'
-import type { Duration } from './durations.ts'
+import { CacheClient, type ClientSettings } from './client.ts'
 import { InvalidOptionError } from './errors.ts'
 import { EXCHANGE } from './exchange.ts'
 import { FleetFlights } from './fleet-flight.ts'
@@ -73,17 +72,24 @@ export const plugin: FastifyPluginAsync<ResponseCacheOptions> = async (app, opti
     requests: new RequestCapture(app, (raw, response) => app.routing(raw, response), 'cacheStatus'),
     readQuery: (target) => app.findRoute({ method: 'GET', url: target })?.searchParams,
   })
-  const client = new CacheClient(cache, guard, defaultTtl(checked))
+  const client = new CacheClient(cache, guard, clientSettings(checked, sealing))
   app.decorate(checked.decorateAs, client)
   decorate(app)
   attachRoutes(app, cache, checked)
-  app.addHook('onReady', async () => {
-    const maxEntryBytes = guard === undefined ? checked.memory?.maxEntryBytes : undefined
-    for (const warning of cache.warnings.take({ maxEntryBytes })) trouble.note(warning)
-    await cache.log.start()
-  })
+  app.addHook('onReady', () => start(cache, client, checked))
   closeWith(app, cache, client)
   if (hadRoutes) warnOfMissedRoutes(app, log)
+}
+
+async function start(
+  { warnings, trouble, log }: ResponseCache,
+  client: CacheClient,
+  { redis, memory, announce }: CheckedOptions,
+): Promise<void> {
+  const maxEntryBytes = redis === undefined ? memory?.maxEntryBytes : undefined
+  for (const warning of warnings.take({ maxEntryBytes })) trouble.note(warning)
+  await log.start()
+  if (announce !== undefined) client.announce()
 }
 
 async function openGuard(
@@ -176,9 +182,12 @@ function buildTiers(
   })
 }
 
-function defaultTtl({ defaults }: CheckedOptions): Duration | undefined {
-  const { ttl } = defaults
-  return typeof ttl === 'number' || (typeof ttl === 'string' && ttl !== 'headers') ? ttl : undefined
+function clientSettings(
+  { defaults: { ttl }, announce }: CheckedOptions,
+  sealing: Sealing | undefined,
+): ClientSettings {
+  const isTtl = typeof ttl === 'number' || (typeof ttl === 'string' && ttl !== 'headers')
+  return { defaultTtl: isTtl ? ttl : undefined, sealing, announce }
 }
 
 function closeWith(app: FastifyInstance, { audit }: ResponseCache, client: CacheClient): void {

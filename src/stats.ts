@@ -1,6 +1,7 @@
 import type { AuditStats } from './audit.ts'
 import type { FleetState } from './fleet-flight.ts'
 import type { LogState } from './invalidation/log.ts'
+import type { Policy } from './policy.ts'
 import type { ResponseCache } from './response-cache.ts'
 import type { BreakerState } from './store/redis-guard.ts'
 import { type RouteStats, totalStats } from './telemetry.ts'
@@ -77,45 +78,124 @@ export class ValueCounters {
   }
 }
 
-export function takeStats(
-  cache: ResponseCache,
-  values: ValueCounters,
-  breaker: BreakerState | undefined,
-): Stats {
-  const total = totalStats(cache.routeStats.values())
-  const { memory } = cache.tiers
-  const log = cache.log.state()
-  const served = total.hits + total.collapsed
-  const asked = served + total.misses
-  return {
-    ...total,
-    namespace: cache.namespace,
-    hitRate: asked === 0 ? 0 : served / asked,
-    routes: routeStates(cache),
-    values: values.total(),
-    namespaces: values.byNamespace(),
-    memory: memory && { entries: memory.size, bytes: memory.bytes },
-    redis: breaker && { breaker },
-    failures: { ...cache.trouble.failures },
-    log,
-    pendingInvalidations: log.pendingInvalidations,
-    stalenessBoundMs: log.stalenessBoundMs,
-    flights: cache.collapser.flights,
-    fleet: cache.fleet?.state(),
-    audit: cache.audit?.state(),
+/** All of `stats()` but what is told by route, by namespace and by finding. */
+export type Totals = Omit<Stats, 'routes' | 'namespaces' | 'audit'>
+
+/** What of a route is cheap enough to be read each second. */
+export type RouteFigures = Pick<
+  RouteStats,
+  'hits' | 'stale' | 'collapsed' | 'misses' | 'bypassed' | 'stored' | 'notStored' | 'savedMs'
+> & {
+  /** Seconds and counts of handler runs, for the mean. */
+  missSeconds: number
+  missCount: number
+}
+
+/** Those of each cache client, for other parts of this package. */
+const figuresByClient = new WeakMap<object, Figures>()
+
+/** Undefined of what is no client of this copy of the package. */
+export function figuresOf(client: object): Figures | undefined {
+  return figuresByClient.get(client)
+}
+
+/** `stats()`, whole and in parts: the whole copies each histogram of each route. */
+export class Figures {
+  readonly #cache: ResponseCache
+  readonly #values: ValueCounters
+  readonly #breaker: () => BreakerState | undefined
+
+  constructor(
+    client: object,
+    { cache, counters }: { cache: ResponseCache; counters: ValueCounters },
+    breaker: () => BreakerState | undefined,
+  ) {
+    figuresByClient.set(client, this)
+    this.#cache = cache
+    this.#values = counters
+    this.#breaker = breaker
+  }
+
+  all(): Stats {
+    return {
+      ...this.totals(),
+      routes: routeStates(this.#cache),
+      namespaces: this.#values.byNamespace(),
+      audit: this.#cache.audit?.state(),
+    }
+  }
+
+  totals(): Totals {
+    const cache = this.#cache
+    const total = totalStats(cache.routeStats.values())
+    const { memory } = cache.tiers
+    const log = cache.log.state()
+    const breaker = this.#breaker()
+    return {
+      ...total,
+      namespace: cache.namespace,
+      hitRate: hitRateOf(total),
+      values: this.#values.total(),
+      memory: memory && { entries: memory.size, bytes: memory.bytes },
+      redis: breaker && { breaker },
+      failures: { ...cache.trouble.failures },
+      log,
+      pendingInvalidations: log.pendingInvalidations,
+      stalenessBoundMs: log.stalenessBoundMs,
+      flights: cache.collapser.flights,
+      fleet: cache.fleet?.state(),
+    }
+  }
+
+  /** By route pattern. */
+  routes(): Record<string, RouteFigures> {
+    const figures: Record<string, RouteFigures> = {}
+    for (const [route, stats] of this.#cache.routeStats) figures[route] = routeFigures(stats)
+    return figures
+  }
+
+  /** One of `stats().routes`. */
+  route(pattern: string): RouteState | undefined {
+    const stats = this.#cache.routeStats.get(pattern)
+    return stats && { ...structuredClone(stats), coalescing: coalescingOf(this.#cache, pattern) }
   }
 }
 
-/** One pattern may have several routes, told apart by constraints: the least of them is told. */
+function routeFigures(stats: RouteStats): RouteFigures {
+  const { hits, stale, collapsed, misses, bypassed, stored, notStored, savedMs, latency } = stats
+  const { sum: missSeconds, count: missCount } = latency.miss
+  const answered = { hits, stale, collapsed, misses, bypassed }
+  return { ...answered, stored, notStored, savedMs, missSeconds, missCount }
+}
+
+export function hitRateOf(counted: Pick<RouteStats, 'hits' | 'collapsed' | 'misses'>): number {
+  const served = counted.hits + counted.collapsed
+  const asked = served + counted.misses
+  return asked === 0 ? 0 : served / asked
+}
+
 function routeStates(cache: ResponseCache): Stats['routes'] {
   const states: Stats['routes'] = {}
   for (const [route, stats] of cache.routeStats) {
     states[route] = { ...structuredClone(stats), coalescing: 'off' }
   }
-  for (const { route, coalesce, coalescing } of cache.policies) {
-    const state = states[route]!
-    if (coalescing.suspended) state.coalescing = 'suspended'
-    else if (coalesce !== false && state.coalescing === 'off') state.coalescing = 'on'
+  for (const policy of cache.policies) {
+    const state = states[policy.route]!
+    state.coalescing = lesser(state.coalescing, policy)
   }
   return states
+}
+
+function coalescingOf({ policies }: ResponseCache, pattern: string): RouteState['coalescing'] {
+  const own = policies.filter(({ route }) => route === pattern)
+  return own.reduce<RouteState['coalescing']>(lesser, 'off')
+}
+
+/** One pattern may have several routes, told apart by constraints: the least of them is told. */
+function lesser(
+  known: RouteState['coalescing'],
+  { coalesce, coalescing }: Policy,
+): RouteState['coalescing'] {
+  if (coalescing.suspended) return 'suspended'
+  return coalesce !== false && known === 'off' ? 'on' : known
 }

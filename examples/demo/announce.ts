@@ -3,6 +3,7 @@ import { styleText } from 'node:util'
 /** What people should know once the demo answers. */
 export interface Announcement {
   url: string
+  dashboard: { path: string; user: string; password: string }
   cache: string
   database: string
   data: string
@@ -14,11 +15,15 @@ type Paint = (style: Style, text: string) => string
 
 export function announcement(facts: Announcement, colours: boolean): string {
   const paint: Paint = colours ? styleText : (_style, text) => text
-  const { url } = facts
+  const { url, dashboard } = facts
   const rows = [
     ['API', paint('cyan', url)],
     ['Docs', paint('cyan', `${url}/docs`)],
     ['Stats', paint('cyan', `${url}/stats`)],
+    [
+      'Dashboard',
+      `${paint('cyan', url + dashboard.path)}  user ${dashboard.user}, ${dashboard.password}`,
+    ],
     ['Cache', facts.cache],
     ['Database', facts.database],
     ['Data', facts.data],

@@ -8,6 +8,7 @@ import { cityViews } from './cities/view-routes.ts'
 import { cityWrites } from './cities/write-routes.ts'
 import { countryRoutes } from './countries/routes.ts'
 import { valueRoutes } from './cache/routes.ts'
+import { dashboardFor } from './dashboard.ts'
 import { registerDocs } from './docs.ts'
 import { eventRoutes } from './events/routes.ts'
 import { favouriteRoutes } from './favourites/routes.ts'
@@ -25,10 +26,11 @@ export interface AppOptions {
   redis: RedisSettings | undefined
   logLevel: string
   sessionSecret?: string | undefined
+  dashboardPassword: string
 }
 
 export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
-  const { pool, redis, logLevel, sessionSecret } = options
+  const { pool, redis, logLevel, sessionSecret, dashboardPassword } = options
   const app = Fastify({
     logger: { level: logLevel },
     // Fastify's default removes unknown fields silently; here they are the error that they are.
@@ -57,5 +59,6 @@ export async function buildApp(options: AppOptions): Promise<FastifyInstance> {
   await app.register(leaderboardRoutes)
   await app.register(eventRoutes)
   await app.register(serviceRoutes)
+  await app.register(dashboardFor(dashboardPassword))
   return app
 }

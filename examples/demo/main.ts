@@ -1,6 +1,7 @@
 // `npm start`: the database, the server, and a screen that says what to try.
 import { announcement } from './announce.ts'
 import { buildApp } from './app.ts'
+import { DASHBOARD_PATH, DASHBOARD_USER, newPassword } from './dashboard.ts'
 import { type Loaded, loadOnce } from './database/load.ts'
 import { openDatabase } from './database/open.ts'
 import { progressOn } from './database/progress.ts'
@@ -27,7 +28,8 @@ async function start(settings: Settings, { owns, end, isEnding }: Lifetime): Pro
   owns(() => database.stop())
   void database.crashed.then((reason) => end(`${reason} The demo cannot go on without it.`))
 
-  const app = await buildApp({ ...settings, pool: database.pool })
+  const dashboardPassword = settings.dashboardPassword ?? newPassword()
+  const app = await buildApp({ ...settings, dashboardPassword, pool: database.pool })
   owns(() => closeServer(app))
   await app.ready()
   const loaded = await loadOnce(app.pg.pool, progressOn(screen))
@@ -44,6 +46,15 @@ async function start(settings: Settings, { owns, end, isEnding }: Lifetime): Pro
     announcement(
       {
         url: urlOf(host, port),
+        dashboard: {
+          path: DASHBOARD_PATH,
+          user: DASHBOARD_USER,
+          // One that was given is known, and screens are kept in logs.
+          password:
+            settings.dashboardPassword === undefined
+              ? `password ${dashboardPassword}`
+              : 'the password of DASHBOARD_PASSWORD',
+        },
         cache: redis === undefined ? MEMORY_ONLY : `memory and Redis, ${nameOf(redis)}`,
         database: database.description,
         data: describe(loaded),

@@ -15,6 +15,8 @@ export interface Settings {
   logLevel: string
   /** Signs the session cookies; left out, a new one each start, and for each process its own. */
   sessionSecret: string | undefined
+  /** Of the dashboard's user; left out, a new one each start, which is printed. */
+  dashboardPassword: string | undefined
 }
 
 const DEFAULT_PORT = 3000
@@ -29,6 +31,7 @@ export function readSettings(env: NodeJS.ProcessEnv): Settings {
     redis: readRedisSettings((name) => text(env, name)),
     logLevel: readLogLevel(env),
     sessionSecret: readSecret(env),
+    dashboardPassword: readPassword(env),
   }
 }
 
@@ -51,6 +54,12 @@ function readSecret(env: NodeJS.ProcessEnv): string | undefined {
   throw new Error(
     `SESSION_SECRET has ${secret.length} characters; give at least 32: openssl rand -hex 32`,
   )
+}
+
+function readPassword(env: NodeJS.ProcessEnv): string | undefined {
+  const password = text(env, 'DASHBOARD_PASSWORD')
+  if (password === undefined || password.length >= 8) return password
+  throw new Error(`DASHBOARD_PASSWORD has ${password.length} characters; give at least 8`)
 }
 
 function readLogLevel(env: NodeJS.ProcessEnv): string {

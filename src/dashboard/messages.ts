@@ -2,7 +2,7 @@ import type { Explanation } from '../explanation.ts'
 import type { Inspection } from '../inspection.ts'
 import type { InvalidationMode } from '../invalidation/log.ts'
 import type { InvalidationPreview, InvalidationSeen, ProcessState, TagState } from '../oversight.ts'
-import type { RouteState, Stats } from '../stats.ts'
+import type { RouteFigures, RouteState, Totals } from '../stats.ts'
 
 /*
  * What the page and its server say to each other, as JSON. Paths are relative to the page:
@@ -43,18 +43,11 @@ export interface Tick {
   processes: ProcessState[]
 }
 
-export type TickStats = Omit<Stats, 'routes' | 'namespaces' | 'ageAtHit'> & {
+export type TickStats = Omit<Totals, 'ageAtHit'> & {
   routes: Record<string, RouteTick>
 }
 
-export type RouteTick = Pick<
-  Stats,
-  'hits' | 'stale' | 'collapsed' | 'misses' | 'bypassed' | 'stored' | 'notStored' | 'savedMs'
-> & {
-  /** Seconds and counts of handler runs, for the mean. */
-  missSeconds: number
-  missCount: number
-}
+export type RouteTick = RouteFigures
 
 export interface CacheRequest {
   /** One of `State.caches`; left out, the first. */

@@ -4,7 +4,16 @@ import { ClosedError } from '../errors.ts'
 import { EPOCH_LENGTH, type LogPosition } from '../stored-response.ts'
 import { PositionHistory } from './position-history.ts'
 import { LogTable } from './log-table.ts'
-import type { Fenced, Invalidation, InvalidationLog, LogState, Receipt, Verdict } from './log.ts'
+import type {
+  Fenced,
+  Invalidation,
+  InvalidationLog,
+  LogState,
+  Receipt,
+  SeenRecord,
+  Verdict,
+} from './log.ts'
+import { SeenRecords } from './seen-records.ts'
 
 export function newEpoch(): string {
   return randomBytes(EPOCH_LENGTH / 2).toString('hex')
@@ -15,6 +24,7 @@ export class LocalLog implements InvalidationLog {
   position: LogPosition = { epoch: newEpoch(), seq: 0 }
   readonly #table: LogTable
   readonly #history = new PositionHistory()
+  readonly #seen = new SeenRecords()
   #closed = false
 
   constructor(maxTags: number) {
@@ -69,6 +79,7 @@ export class LocalLog implements InvalidationLog {
     const seq = this.position.seq + 1
     this.position = { epoch: this.position.epoch, seq }
     this.#table.apply(invalidation, seq)
+    this.#seen.note(invalidation, this.position)
     this.#history.note(this.position, performance.now())
     return Promise.resolve({ ...this.position, before })
   }
@@ -84,6 +95,22 @@ export class LocalLog implements InvalidationLog {
       pendingInvalidations: 0,
       stalenessBoundMs: 0,
     }
+  }
+
+  seen(): SeenRecord[] {
+    return this.#seen.newestFirst()
+  }
+
+  tags(): Iterable<[tag: string, seq: number]> {
+    return this.#table.tags()
+  }
+
+  namesOf(tag: string): readonly string[] {
+    return [tag]
+  }
+
+  remembered(): ReadonlyMap<string, string> {
+    return new Map()
   }
 
   start(): Promise<void> {

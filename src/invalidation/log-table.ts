@@ -33,6 +33,11 @@ export class LogTable {
     return this.#lastSeq.size
   }
 
+  /** Tags with the seqs of their last invalidations, the oldest first. */
+  tags(): IterableIterator<[tag: string, seq: number]> {
+    return this.#lastSeq.entries()
+  }
+
   /** The same change twice, or an older one late, is harmless. */
   merge(tag: string, position: number, mode: InvalidationMode): void {
     const seq = certain(position)

@@ -26,6 +26,14 @@ export interface Invalidation {
   mode: InvalidationMode
 }
 
+/** A record of the log that this process has applied, for people. */
+export interface SeenRecord extends Invalidation, LogPosition {
+  /** Epoch milliseconds: nothing is decided by it. */
+  readonly at: number
+  /** How many tags it has; the first of them are kept. */
+  readonly count: number
+}
+
 /** Where an invalidation stands in the log: what is computed after it carries at least this position. */
 export interface Receipt extends LogPosition {
   /** The last position before it at which one of its tags, or everything, was invalidated. */
@@ -85,6 +93,14 @@ export interface InvalidationLog {
    */
   invalidate(invalidation: Invalidation): Promise<Receipt>
   state(): LogState
+  /** The last records that this process has applied, the newest first. */
+  seen(): SeenRecord[]
+  /** The tags of the table as they stand in the log, with the positions of their last invalidations. */
+  tags(): Iterable<[tag: string, seq: number]>
+  /** The names under which a tag may stand in the log. */
+  namesOf(tag: string): readonly string[]
+  /** Of names in the log that say nothing: the tags that they stand for, as far as is remembered. */
+  remembered(): ReadonlyMap<string, string>
   start(): Promise<void>
   close(): Promise<void>
 }

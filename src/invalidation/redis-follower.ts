@@ -15,6 +15,7 @@ import {
 import { type LogRecord, parseRecords } from './redis-records.ts'
 import { CONTROL_TTL_SECONDS, type ControlCalls, controlKeyList } from './redis-scripts.ts'
 import { readTags } from './redis-snapshot.ts'
+import { SeenRecords } from './seen-records.ts'
 import { Waits } from './waits.ts'
 
 export interface FollowerOptions {
@@ -50,6 +51,7 @@ export class RedisFollower {
   position: LogPosition = UNKNOWN
   verifiedAt: number = -Infinity
   readonly history: PositionHistory = new PositionHistory()
+  readonly seen: SeenRecords = new SeenRecords()
   /** The position is one of the log that is there now: no connection was lost since it was read. */
   inStep = false
   readonly #options: FollowerOptions
@@ -245,6 +247,7 @@ export class RedisFollower {
       return false
     }
     this.table.apply(record, record.seq)
+    this.seen.note(record, record)
     this.#lastId = record.id
     this.position = { epoch, seq: record.seq }
     this.#settle()

@@ -8,6 +8,7 @@ import {
   type LogChange,
   type LogState,
   type Receipt,
+  type SeenRecord,
   type Verdict,
   harder,
 } from './log.ts'
@@ -231,6 +232,22 @@ export class RedisLog implements InvalidationLog {
       sinceVerifiedMs: Number.isFinite(sinceVerifiedMs) ? sinceVerifiedMs : undefined,
       stalenessBoundMs: LEASE_MS,
     }
+  }
+
+  seen(): SeenRecord[] {
+    return this.#follower.seen.newestFirst()
+  }
+
+  tags(): Iterable<[tag: string, seq: number]> {
+    return this.#follower.table.tags()
+  }
+
+  namesOf(tag: string): readonly string[] {
+    return [tag]
+  }
+
+  remembered(): ReadonlyMap<string, string> {
+    return new Map()
   }
 
   async close(): Promise<void> {

@@ -1,6 +1,14 @@
 import type { Sealing } from '../sealing.ts'
 import type { LogPosition } from '../stored-response.ts'
-import type { Fenced, Invalidation, InvalidationLog, LogState, Receipt, Verdict } from './log.ts'
+import type {
+  Fenced,
+  Invalidation,
+  InvalidationLog,
+  LogState,
+  Receipt,
+  SeenRecord,
+  Verdict,
+} from './log.ts'
 import { globOf } from './tags.ts'
 
 /** Tags whose names are remembered: those of entries that are in use. */
@@ -96,6 +104,26 @@ export class SealedLog implements InvalidationLog {
 
   state(): LogState {
     return this.#log.state()
+  }
+
+  seen(): SeenRecord[] {
+    return this.#log.seen()
+  }
+
+  tags(): Iterable<[tag: string, seq: number]> {
+    return this.#log.tags()
+  }
+
+  /** Not remembered: who looks at all tags must not make room for them in the place of those in use. */
+  namesOf(tag: string): readonly string[] {
+    if (globOf(tag) !== undefined) return [tag]
+    return [tag, ...(this.#byTag.get(tag) ?? this.#sealing.tagNames(tag))]
+  }
+
+  remembered(): ReadonlyMap<string, string> {
+    const tags = new Map<string, string>()
+    for (const [tag, names] of this.#byTag) for (const name of names) tags.set(name, tag)
+    return tags
   }
 
   start(): Promise<void> {

@@ -109,6 +109,20 @@ export function decodeTag(encoded: string): { kind: keyof typeof KINDS; name: st
   return { kind: kind as keyof typeof KINDS, name }
 }
 
+/** The same of whatever stands in the log or in an entry; `sealed` is what says nothing. */
+export function namedTag(encoded: string): { kind: string; name: string } {
+  const tag = encoded.startsWith(NAME_ONLY) ? encoded.slice(1) : encoded
+  if (!Object.values<string>(KINDS).includes(tag.slice(0, 2))) return { kind: 'sealed', name: tag }
+  if (tag[2] === '~') return { kind: 'sealed', name: tag.slice(3) }
+  const { kind, name } = decodeTag(tag)
+  return { kind: kind === 'glob' || kind === 'innerGlob' ? 'pattern' : kind, name }
+}
+
+/** Only patterns see it: it cannot be invalidated itself. */
+export function isNameOnly(encoded: string): boolean {
+  return encoded.startsWith(NAME_ONLY)
+}
+
 /** Why a value cannot be a tag; undefined when it can. */
 export function tagProblem(tag: unknown): string | undefined {
   if (typeof tag !== 'string') return `a tag must be a string, got ${typeof tag}`

@@ -120,6 +120,11 @@ export class MemoryStore {
     return [...this.#entries.keys()]
   }
 
+  /** What is held, without a mark of use; what comes while it is walked may be among it. */
+  held(): Iterable<Readonly<Pick<Kept, 'cached' | 'size'>>> {
+    return this.#entries.values()
+  }
+
   /** What is under the key, without a mark of use. */
   peek(key: string): Cached | undefined {
     return this.#entries.get(key)?.cached

@@ -137,7 +137,10 @@ export function newDataFolder(): string {
 
 // What the developer's own shell has set must not reach the demo under test.
 function cleanEnvironment(): NodeJS.ProcessEnv {
-  const own = ['HOST', 'DATABASE_URL', 'LOG_LEVEL', 'NODE_OPTIONS', 'FORCE_COLOR']
+  const own = [
+    ...['HOST', 'DATABASE_URL', 'LOG_LEVEL', 'NODE_OPTIONS', 'FORCE_COLOR'],
+    ...['SESSION_SECRET', 'DASHBOARD_PASSWORD'],
+  ]
   const others = Object.entries(process.env).filter(
     ([name]) => own.every((each) => each !== name) && !name.startsWith('REDIS_'),
   )

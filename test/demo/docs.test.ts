@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 
-import { type Demo, startDemo } from './demo.ts'
+import { type Answer, type Demo, startDemo } from './demo.ts'
 
 const OPERATIONS = [
   ...['get /cities', 'post /cities', 'get /cities/nearest'],
@@ -89,5 +89,25 @@ describe('The documentation of the demo', () => {
       assert.match(path, /^\/docs\/static\//)
       assert.equal((await demo.get(path)).status, 200, path)
     }
+  })
+
+  it('does not show the dashboard, which is for whoever has the printed password', async () => {
+    const [, url, user, password] =
+      /(\S+) +user (\S+), password (\S{12})/.exec(demo.line('Dashboard')) ?? []
+    assert.equal(url, `${demo.line('API')}/cache-dashboard`)
+    const state = '/cache-dashboard/api/state'
+    const asked = async (given: string): Promise<Answer> => {
+      const authorization = `Basic ${Buffer.from(given).toString('base64')}`
+      return demo.get(state, { authorization })
+    }
+    const refused = await demo.get(state)
+    assert.equal(refused.status, 401)
+    assert.match(String(refused.headers['www-authenticate']), /^Basic realm=/)
+    for (const wrong of [`${user}:wrong`, `other:${password}`, `${user}:`]) {
+      assert.equal((await asked(wrong)).status, 401, wrong)
+    }
+    const { status, body } = await asked(`${user}:${password}`)
+    assert.equal(status, 200)
+    assert.equal(body.stats.namespace, 'demo')
   })
 })

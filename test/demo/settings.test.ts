@@ -57,6 +57,16 @@ describe('Where the demo finds Redis', () => {
   }
 })
 
+describe('The password of the dashboard', () => {
+  it('is left out, or long enough', () => {
+    const password = (env: Record<string, string>): string | undefined =>
+      readSettings(env).dashboardPassword
+    assert.equal(password({ DASHBOARD_PASSWORD: '' }), undefined)
+    assert.equal(password({ DASHBOARD_PASSWORD: 'eight888' }), 'eight888')
+    assert.throws(() => password({ DASHBOARD_PASSWORD: 'short' }), /5 characters; give at least 8/)
+  })
+})
+
 describe('The secret of the sessions', () => {
   it('is left out, or long enough', () => {
     const secret = 'x'.repeat(32)

@@ -10,7 +10,7 @@ import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest }
 
 import responseCache from '../../src/index.ts'
 import { assertHit, assertStatus, assertStored } from '../support/assert-status.ts'
-import { Door, PATIENCE_MS, openDoor, start, startBoth } from '../support/app.ts'
+import { Door, PATIENCE_MS, eventually, openDoor, start, startBoth } from '../support/app.ts'
 
 test('when the client of a leader goes away, its run still serves the others and the cache', async (t) => {
   const door = new Door()
@@ -144,7 +144,7 @@ test('the handler channel of Fastify sees a start and an end for each request, c
   const events = await eventsOf(async () => {
     const together = [cached.get('/slow'), cached.get('/slow'), cached.get('/slow')]
     await door.reached()
-    await later()
+    await eventually(() => open.size === together.length, 'all of them have come')
     door.open()
     await Promise.all(together)
   })

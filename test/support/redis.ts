@@ -1,11 +1,12 @@
 // Real, throw-away Redis servers. A test starts its own and never uses one that was already running.
 import type { ChildProcess } from 'node:child_process'
 import { randomInt } from 'node:crypto'
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { Redis, type RedisOptions } from 'ioredis'
 import type { Certificates } from './certificates.ts'
+import { projectFolder } from './project-folder.ts'
 import { guardedFolder } from './redis-guard.ts'
 import { PortTaken, ended, launch } from './redis-process.ts'
 
@@ -192,9 +193,7 @@ let binary: Promise<string> | undefined
 
 // The script is plain JavaScript outside the compiled tree, since it also runs before compilation.
 export async function redisServer(): Promise<string> {
-  let root = import.meta.dirname
-  while (!existsSync(join(root, 'package.json'))) root = dirname(root)
-  const script = pathToFileURL(join(root, 'scripts', 'redis-server.js')).href
+  const script = pathToFileURL(join(projectFolder(), 'scripts', 'redis-server.js')).href
   binary ??= (import(script) as Promise<{ redisServer(): Promise<string> }>).then((finder) =>
     finder.redisServer(),
   )

@@ -3,7 +3,12 @@ import { after, before, describe, it } from 'node:test'
 import { Cluster, Redis } from 'ioredis'
 import { Redis as Redis5 } from 'ioredis5'
 
-import { type BufferBatch, BufferUnconfirmedError, RedisUnavailableError } from '../../src/index.ts'
+import {
+  type BufferBatch,
+  type CacheClient,
+  BufferUnconfirmedError,
+  RedisUnavailableError,
+} from '../../src/index.ts'
 import { PROBED_COMMANDS } from '../../src/redis-fitness.ts'
 import { cutConnections } from '../invalidation/log-process.ts'
 import { eventually } from '../support/clock.ts'
@@ -17,6 +22,7 @@ const NAMESPACE = 'shop'
 const OTHER_DATABASE = /add ([^.;]*?) for a database other than 0/
 const FOR_LOCKS = /\[Locks\][^`]*(`[^`]+`), too/
 const FOR_BUFFERS = /\[buffers\][^`]*(`[^`]+`)\./
+const FOR_PROCESSES = /\[announced\][^`]*(`[^`]+`)\./
 const IN_CLUSTER = /A Cluster client[^`]*((?:`[^`]+`[\s,and]*)+)/
 
 describe('a user with the rights that docs/redis.md lists', () => {
@@ -75,6 +81,24 @@ describe('a user with the rights that docs/redis.md lists', () => {
     await assert.rejects(sum(), BufferUnconfirmedError)
     await setUser(...documentedRights(FOR_LOCKS), ...documentedRights(FOR_BUFFERS))
     assert.equal(await sum(), 5)
+  })
+
+  it('needs more to announce a process and to list those that are, which counts without', async (t) => {
+    const open = async (name: string): Promise<CacheClient> => {
+      const redis = { ...address(), ...USER }
+      const options = { redis, namespace: NAMESPACE, announce: { name } }
+      return (await openSite(t, new Map(), options)).app.cache
+    }
+    await setUser()
+    const refused = await open('refused')
+    assert.equal((await refused.processes()).length, 1)
+    await eventually('it has tried', () => refused.stats().failures['announce'] === 1)
+    assert.equal(refused.stats().failures['processes'], 1)
+    await setUser(...documentedRights(FOR_PROCESSES))
+    const [one] = [await open('one'), await open('other')]
+    await eventually('both are seen', async () => (await one.processes()).length === 2)
+    await one.close()
+    assert.deepEqual(one.stats().failures, {})
   })
 
   it('has every right that is looked at when the log is loaded, and those alone', async () => {
