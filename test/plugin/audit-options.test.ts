@@ -51,6 +51,11 @@ describe('the option audit is refused', () => {
   })
 })
 
+function spin(milliseconds: number): void {
+  const end = performance.now() + milliseconds
+  while (performance.now() < end);
+}
+
 /** The routes as they are after the cache has seen them. */
 async function routesWith(audit: boolean | undefined): Promise<Map<string, RouteOptions>> {
   const app = Fastify()
@@ -120,14 +125,20 @@ async function audits(app: FastifyInstance): Promise<Record<string, number>> {
   return Object.fromEntries(family.values.map(({ labels, value }) => [labels['result'], value]))
 }
 
+test('a process that is busy drops audits', async (t) => {
+  const shop = await startShop(t)
+  await shop.until('one is dropped', ({ skipped }) => {
+    spin(200)
+    return (skipped.busy ?? 0) > 0
+  })
+  await shop.until('it is idle again', ({ same }) => same > 1)
+})
+
 test('an event loop that is never idle is busy, and one that waits is not', async () => {
   const isBusy = loopWatcher()
   assert.equal(isBusy(), false)
-  const spin = (until: number): void => {
-    while (performance.now() < until);
-  }
   await eventually('it is busy', () => {
-    spin(performance.now() + 200)
+    spin(200)
     return isBusy()
   })
   await eventually('it is not any more', () => !isBusy())
