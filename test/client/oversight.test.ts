@@ -191,7 +191,7 @@ async function fill(app: FastifyInstance): Promise<void> {
   await app.cache.set('products', 1, { tags: ['products'] })
 }
 
-test('preview() tells what an invalidation makes unusable, and so it is then', async (t) => {
+test('preview() tells what an invalidation makes unusable, and so it is then', async () => {
   const targets = [
     { tag: 'products' },
     { tags: ['products:1', 'users:3'] },

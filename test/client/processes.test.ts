@@ -107,7 +107,7 @@ test('one that was killed is gone after a while, and its record is removed by th
   }
   assert.match(id, /^[\w-]{12}$/)
   await before(10_000)
-  const [killed] = (await one.processes()).filter((each) => each.id === 'killed-12345')
+  const [killed] = [(await one.processes()).find((each) => each.id === 'killed-12345')]
   assert.ok(killed!.toldAgoMs >= 10_000 && killed!.toldAgoMs < 30_000)
   await before(31_000)
   await areSeen(one, 'one', 'other')
