@@ -2,7 +2,7 @@ import { performance } from 'node:perf_hooks'
 
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 
-/** One server of the benchmark, in a process of its own: `node server.js VARIANT [REDIS_URL]`. */
+/** One server of the benchmark, in a process of its own: `node server.js VARIANT [REDIS_URL | ROUTES]`. */
 const [variant = 'bare', redisUrl] = process.argv.slice(2)
 
 const BODY = Buffer.from(
@@ -49,6 +49,22 @@ const builds: Record<string, Build> = {
       reply.type(client.register.contentType)
       return client.register.metrics()
     })
+  },
+
+  /** As many routes as the argument says; whoever watches is another process. */
+  async dashboard(app) {
+    const [cache, dashboard] = await Promise.all([
+      import('../src/index.ts'),
+      import('../src/dashboard/index.ts'),
+    ])
+    await app.register(cache.default, { defaults: { ttl: '1h', tags: ['pages'] } })
+    await app.register(dashboard.default, { prefix: '/cache-dashboard', unprotected: true })
+    const count = Number(redisUrl)
+    for (let index = 0; index < count; index++) {
+      app.get(`/route-${index}/:page`, { config: { cache: true } }, (_request, reply) => {
+        reply.header('content-type', FIELDS['content-type']).send(BODY)
+      })
+    }
   },
 
   async redisByHand(app) {
