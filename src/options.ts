@@ -15,7 +15,7 @@ import {
   checkReadYourWrites,
 } from './options-consistency.ts'
 import { MAX_TIMER_MS, OptionsReader } from './options-reader.ts'
-import { type CheckedRedis, checkRedis } from './options-redis.ts'
+import { type CheckedRedis, checkBreaker, checkRedis } from './options-redis.ts'
 import type { RouteCacheOptions } from './options-route.ts'
 import { type AnnounceOptions, isProcessName } from './presence-record.ts'
 import type { Durability } from './invalidation/redis-replicas.ts'
@@ -273,15 +273,6 @@ function checkDeadlines(
   const deadlineMs = reader.integer('deadlineMs', 1, MAX_TIMER_MS) ?? 250
   const softDeadlineMs = reader.integer('softDeadlineMs', 1, deadlineMs) ?? Math.min(50, deadlineMs)
   return { deadlineMs, softDeadlineMs }
-}
-
-function checkBreaker(reader: OptionsReader): BreakerOptions | false {
-  if (reader.value('breaker') === false) return false
-  const breaker = reader.object('breaker', ['failures', 'resetMs'])
-  return {
-    failures: breaker?.integer('failures', 1) ?? 5,
-    resetMs: breaker?.integer('resetMs', 1) ?? 1000,
-  }
 }
 
 function checkInputGuard(reader: OptionsReader): CheckedOptions['inputGuard'] {
