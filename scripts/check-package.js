@@ -37,6 +37,30 @@ import * as client from 'prom-client'
 export const register = (caches: MetricsOptions['caches']) => registerMetrics(client, { caches })
 `,
 )
+writeFileSync(
+  join(user, 'dashboard.ts'),
+  `import dashboard, { type DashboardOptions } from '${NAME}/dashboard'
+import type { FastifyInstance } from 'fastify'
+export const register = (app: FastifyInstance, onRequest: DashboardOptions['onRequest'] & {}) =>
+  app.register(dashboard, { prefix: '/cache-dashboard', onRequest })
+`,
+)
+// What is packed is all there: the page, and the charts from their own package.
+writeFileSync(
+  join(user, 'dashboard-starts.js'),
+  `import Fastify from 'fastify'
+import responseCache from '${NAME}'
+import dashboard from '${NAME}/dashboard'
+const app = Fastify()
+await app.register(responseCache)
+await app.register(dashboard, { prefix: '/d', unprotected: true })
+for (const name of ['', 'main.js', 'page.css', 'uplot.js', 'uplot.css']) {
+  const { statusCode } = await app.inject('/d/' + name)
+  if (statusCode !== 200) throw new Error('/d/' + name + ' is answered with ' + statusCode)
+}
+await app.close()
+`,
+)
 const compilerOptions = {
   module: 'nodenext',
   target: 'es2023',
@@ -46,7 +70,7 @@ const compilerOptions = {
 }
 writeFileSync(
   join(user, 'tsconfig.json'),
-  JSON.stringify({ compilerOptions, files: ['quickstart.ts', 'metrics.ts'] }),
+  JSON.stringify({ compilerOptions, files: ['quickstart.ts', 'metrics.ts', 'dashboard.ts'] }),
 )
 run(join(root, 'node_modules', '.bin', 'tsc'), '-p', user)
 
@@ -72,3 +96,5 @@ run(
   '-e',
   `const loaded = require('${NAME}/metrics'); ${called}`,
 )
+
+run(process.execPath, 'dashboard-starts.js')

@@ -1,9 +1,16 @@
 import { setImmediate } from 'node:timers/promises'
 
-import { checkPattern, checkRoute, checkTags, checkUrl } from './client-invalidate.ts'
+import {
+  type InvalidateOptions,
+  checkMode,
+  checkPattern,
+  checkRoute,
+  checkTags,
+  checkUrl,
+} from './client-invalidate.ts'
 import { InvalidArgumentError } from './errors.ts'
-import { LogTable } from './invalidation/log-table.ts'
-import type { InvalidationLog } from './invalidation/log.ts'
+import { LogPatterns } from './invalidation/log-patterns.ts'
+import type { Fenced, InvalidationLog } from './invalidation/log.ts'
 import { decodeTag, isNameOnly, namedTag } from './invalidation/tags.ts'
 import type { InvalidationPreview, TagState } from './oversight.ts'
 import type { ResponseCache } from './response-cache.ts'
@@ -37,7 +44,11 @@ const SLICE_MS = 4
 const STEPS = 64
 
 /** Lets others have their turn. What is added meanwhile does not make the walk longer. */
-async function walk<T>(items: Iterable<T>, most: number, visit: (item: T) => void): Promise<void> {
+export async function walk<T>(
+  items: Iterable<T>,
+  most: number,
+  visit: (item: T) => void,
+): Promise<void> {
   let [steps, sliceEndsAt] = [0, performance.now() + SLICE_MS]
   for (const item of items) {
     if (steps === most) return
@@ -52,17 +63,21 @@ async function walk<T>(items: Iterable<T>, most: number, visit: (item: T) => voi
 export async function preview(
   cache: ResponseCache,
   target: PreviewTarget,
+  options?: InvalidateOptions,
 ): Promise<InvalidationPreview> {
   const tags = tagsOf(cache, target)
-  const after = new LogTable(Infinity)
-  after.apply({ tags, mode: 'purge' }, Infinity)
+  const isSoft = checkMode(options) === 'soft'
+  const isMeant = memberOf(tags)
   const routes = new Map(cache.policies.map(({ route, routeTag }) => [routeTag, route]))
   const found = { entries: 0, bytes: 0, routes: {} as Record<string, number> }
   const { memory } = cache.tiers
   const now = cache.tiers.now()
   const size = memory?.size ?? 0
   await walk(memory?.held() ?? [], Math.min(size, MAX_ENTRIES), ({ cached, size: bytes }) => {
-    if (after.allows(cached.entry) || !mayAnswer(cache.tiers, cached, now)) return
+    if (!isMeant(cached.entry)) return
+    const state = usableState(cache.tiers, cached, now)
+    // What is stale stays so.
+    if (state === undefined || (isSoft && state === 'stale')) return
     const route = routeOf(cached.entry.tags, routes)
     found.entries++
     found.bytes += bytes
@@ -71,11 +86,23 @@ export async function preview(
   return { tags: tags.map(namedTag), ...found, complete: size <= MAX_ENTRIES }
 }
 
+/** Whether an entry carries one of the tags, or matches one that is a pattern. */
+function memberOf(tags: readonly string[]): (entry: Fenced) => boolean {
+  const named = new Set(tags)
+  const patterns = new LogPatterns()
+  for (const tag of tags) patterns.note(tag, Infinity)
+  return (entry) => entry.tags.some((tag) => named.has(tag)) || patterns.of(entry).length > 0
+}
+
 /** What leads to variants is no answer itself. */
-function mayAnswer(tiers: TieredCache, cached: Cached, now: number): boolean {
-  if (cached.entry.varies !== undefined) return false
+function usableState(
+  tiers: TieredCache,
+  cached: Cached,
+  now: number,
+): 'fresh' | 'stale' | undefined {
+  if (cached.entry.varies !== undefined) return undefined
   const state = tiers.stateOf(cached, now)
-  return state === 'fresh' || state === 'stale'
+  return state === 'expired' ? undefined : state
 }
 
 function routeOf(tags: readonly string[], routes: ReadonlyMap<string, string>): string {
@@ -106,27 +133,24 @@ export async function knownTags(
   const { log } = cache
   const entries = await countTags(cache, isWanted)
   const last = await lastInvalidations(log)
-  const seenAt = new Map(
-    log
-      .seen()
-      .filter(({ epoch }) => epoch === log.position.epoch)
-      .map(({ seq, at }) => [seq, at]),
-  )
   const top = new Top(limit)
-  const offer = (tag: string, seq: number, count: number): void =>
-    top.offer({ ...namedTag(tag), lastInvalidated: seq, at: seenAt.get(seq), entries: count })
   await walk(entries, MAX_TAGS, ([tag, count]) => {
     let seq = 0
     for (const name of log.namesOf(tag)) {
       seq = Math.max(seq, last.get(name) ?? 0)
       last.delete(name)
     }
-    offer(tag, seq, count)
+    top.offer(tag, seq, count)
   })
   await walk(last, MAX_TAGS, ([tag, seq]) => {
-    if (isWanted(tag)) offer(tag, seq, 0)
+    if (isWanted(tag)) top.offer(tag, seq, 0)
   })
-  return top.states
+  const seen = log.seen().filter(({ epoch }) => epoch === log.position.epoch)
+  const seenAt = new Map(seen.map(({ seq, at }) => [seq, at]))
+  return top.known.map(({ tag, seq, count }) => {
+    const { kind, name } = namedTag(tag)
+    return { kind, name, lastInvalidated: seq, at: seenAt.get(seq), entries: count }
+  })
 }
 
 function checkOptions(options: TagsOptions): {
@@ -152,7 +176,7 @@ async function countTags(
   const now = tiers.now()
   const most = Math.min(tiers.memory?.size ?? 0, MAX_ENTRIES)
   await walk(tiers.memory?.held() ?? [], most, ({ cached }) => {
-    if (!mayAnswer(tiers, cached, now)) return
+    if (usableState(tiers, cached, now) === undefined) return
     for (const tag of cached.entry.tags) {
       const count = counts.get(tag)
       if (count !== undefined) counts.set(tag, count + 1)
@@ -175,33 +199,42 @@ async function lastInvalidations(log: InvalidationLog): Promise<Map<string, numb
   return last
 }
 
+interface Known {
+  readonly tag: string
+  readonly seq: number
+  readonly count: number
+}
+
 /** The first of all that are offered, in order. */
 class Top {
-  readonly states: TagState[] = []
+  readonly known: Known[] = []
   readonly #limit: number
 
   constructor(limit: number) {
     this.#limit = limit
   }
 
-  offer(state: TagState): void {
-    const { states } = this
-    let [from, to] = [0, states.length]
-    if (to === this.#limit && compare(state, states[to - 1]!) >= 0) return
+  offer(tag: string, seq: number, count: number): void {
+    const { known } = this
+    let [from, to] = [0, known.length]
+    const offered = { tag, seq, count }
+    if (to === this.#limit && compare(offered, known[to - 1]!) >= 0) return
     while (from < to) {
       const middle = (from + to) >>> 1
-      if (compare(state, states[middle]!) < 0) to = middle
+      if (compare(offered, known[middle]!) < 0) to = middle
       else from = middle + 1
     }
-    states.splice(from, 0, state)
-    if (states.length > this.#limit) states.pop()
+    known.splice(from, 0, offered)
+    if (known.length > this.#limit) known.pop()
   }
 }
 
-function compare(a: TagState, b: TagState): number {
-  return (
-    b.lastInvalidated - a.lastInvalidated ||
-    b.entries - a.entries ||
-    (a.name < b.name ? -1 : Number(a.name > b.name))
-  )
+function isGiven({ tag }: Known): boolean {
+  return tag.startsWith('t:')
+}
+
+function compare(a: Known, b: Known): number {
+  const byUse = b.seq - a.seq || b.count - a.count
+  // Of equal ones those that the application has given come first.
+  return byUse || Number(isGiven(b)) - Number(isGiven(a)) || (a.tag < b.tag ? -1 : 1)
 }

@@ -167,12 +167,12 @@ export class CacheClient extends CacheValues {
 
   /**
    * What an invalidation would do, and does not: its tags, and what entries in this process's memory
-   * it makes unusable. Takes what `invalidateTags`, `invalidateUrl`, `invalidateRoute` or
+   * it makes unusable, or stale with `mode: 'soft'`. Takes what `invalidateTags`, `invalidateUrl`, `invalidateRoute` or
    * `invalidatePattern` take, and rejects what they reject.
    */
-  async preview(target: PreviewTarget): Promise<InvalidationPreview> {
+  async preview(target: PreviewTarget, options?: InvalidateOptions): Promise<InvalidationPreview> {
     const { preview } = await import('./client-oversight.ts')
-    return preview(this.#cache, target)
+    return preview(this.#cache, target, options)
   }
 
   /**

@@ -33,7 +33,11 @@ export function observeIn(histogram: Histogram, bucket: number, value: number): 
 
 /** Adds what another of the same bounds has counted. */
 export function addHistogram(histogram: Histogram, other: Histogram): void {
-  other.counts.forEach((count, bucket) => (histogram.counts[bucket]! += count))
+  // Most of those of many routes: of tiers that are not there, of what never happened.
+  if (other.count === 0) return
+  for (let bucket = 0; bucket < other.counts.length; bucket++) {
+    histogram.counts[bucket]! += other.counts[bucket]!
+  }
   histogram.count += other.count
   histogram.sum += other.sum
 }

@@ -283,10 +283,13 @@ function checkInputGuard(reader: OptionsReader): CheckedOptions['inputGuard'] {
 }
 
 function checkAnnounce(reader: OptionsReader): CheckedOptions['announce'] {
-  const value = reader.value('announce') ?? false
-  if (typeof value === 'boolean') return value ? {} : undefined
-  const announce = reader.object('announce', ['name'])
-  const name = announce?.value('name')
+  const value = reader.value('announce')
+  if (value === undefined || value === false) return undefined
+  if (value === true) return {}
+  if (value === null || typeof value !== 'object')
+    reader.fail('announce', 'true, false or { name }')
+  const announce = reader.object('announce', ['name'])!
+  const name = announce.value('name')
   if (name === undefined) return {}
-  return isProcessName(name) ? { name } : announce!.fail('name', 'a text of 1 to 100 characters')
+  return isProcessName(name) ? { name } : announce.fail('name', 'a text of 1 to 100 characters')
 }

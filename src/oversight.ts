@@ -34,7 +34,7 @@ export interface TagState extends NamedTag {
 export interface InvalidationPreview {
   /** What would stand in the log. */
   tags: NamedTag[]
-  /** Entries in this process's memory, fresh or stale, that would be unusable after it. */
+  /** Entries in this process's memory that it would make unusable; with `mode: 'soft'` stale. */
   entries: number
   /** What they take of `memory.maxBytes`. */
   bytes: number

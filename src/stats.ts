@@ -158,10 +158,19 @@ export class Figures {
 }
 
 function routeFigures(stats: RouteStats): RouteFigures {
-  const { hits, stale, collapsed, misses, bypassed, stored, notStored, savedMs, latency } = stats
-  const { sum: missSeconds, count: missCount } = latency.miss
-  const answered = { hits, stale, collapsed, misses, bypassed }
-  return { ...answered, stored, notStored, savedMs, missSeconds, missCount }
+  const { miss } = stats.latency
+  return {
+    hits: stats.hits,
+    stale: stats.stale,
+    collapsed: stats.collapsed,
+    misses: stats.misses,
+    bypassed: stats.bypassed,
+    stored: stats.stored,
+    notStored: stats.notStored,
+    savedMs: stats.savedMs,
+    missSeconds: miss.sum,
+    missCount: miss.count,
+  }
 }
 
 export function hitRateOf(counted: Pick<RouteStats, 'hits' | 'collapsed' | 'misses'>): number {

@@ -2,6 +2,7 @@ import { createRequire } from 'node:module'
 import { hostname } from 'node:os'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 
+import type { PreviewTarget } from '../client-oversight.ts'
 import { DashboardRefusalError, InvalidArgumentError } from '../errors.ts'
 import { entryOf } from './entry.ts'
 import type { ExplainRequest, InvalidateRequest, Invalidated, State } from './messages.ts'
@@ -26,7 +27,7 @@ export function addApi(app: FastifyInstance, options: CheckedDashboardOptions): 
   const views = new Map<string, View>()
   for (const [name, client] of options.caches) views.set(name, new View(name, client))
   app.addHook('onReady', async () => {
-    for (const { overseer } of views.values()) overseer.announce()
+    for (const { client } of views.values()) client.announce()
   })
   void app.register(async (api) => {
     api.addHook('onRequest', async (request) => checkOrigin(request, options))
@@ -74,9 +75,9 @@ function addReads(
   })
   api.get('/api/tags', ROUTE, async (request, reply) => {
     const query = readQuery(request.query, ['cache', 'q'])
-    const { overseer } = viewOf(views, query)
+    const { client } = viewOf(views, query)
     const match = query.q === undefined ? {} : { match: query.q }
-    return sendJson(reply, await overseer.tags({ ...match, limit: TOLD_TAGS }))
+    return sendJson(reply, await client.tags({ ...match, limit: TOLD_TAGS }))
   })
   api.get('/api/route', ROUTE, async (request, reply) => {
     const query = readQuery(request.query, ['cache', 'route'])
@@ -102,8 +103,8 @@ function addQuestions(api: FastifyInstance, views: ReadonlyMap<string, View>): v
   })
   api.post('/api/preview', ROUTE, async (request, reply) => {
     const asked = readInvalidate(request.body)
-    const { overseer } = viewOf(views, asked)
-    return sendJson(reply, await overseer.preview(targetOf(asked)))
+    const { client } = viewOf(views, asked)
+    return sendJson(reply, await client.preview(targetOf(asked)))
   })
 }
 
@@ -141,7 +142,7 @@ function requestOf(
   return { method, url: `${protocol}://${host}${url.startsWith('/') ? '' : '/'}${url}`, headers }
 }
 
-function targetOf({ by, value }: InvalidateRequest): Parameters<View['overseer']['preview']>[0] {
+function targetOf({ by, value }: InvalidateRequest): PreviewTarget {
   switch (by) {
     case 'tag':
       return { tag: value }

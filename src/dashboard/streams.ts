@@ -1,3 +1,4 @@
+import type { Http2ServerResponse } from 'node:http2'
 import type { FastifyBaseLogger, FastifyReply } from 'fastify'
 
 import { DashboardBusyError } from '../errors.ts'
@@ -66,10 +67,15 @@ export class Streams {
     this.#timer ??= setInterval(() => this.#tick(), this.#intervalMs).unref()
   }
 
-  /** Ends all. */
+  /** Ends all, and lets no page keep the server from closing. */
   close(): void {
     this.#isClosed = true
-    for (const stream of this.#open) end(stream)
+    for (const stream of this.#open) {
+      end(stream)
+      // Connections of HTTP/2 outlive their streams, and a server that closes waits for them.
+      const { stream: ofHttp2 } = stream.response as unknown as Partial<Http2ServerResponse>
+      ofHttp2?.session?.close()
+    }
   }
 
   #remove(stream: Stream): void {

@@ -1,6 +1,5 @@
 import type { CacheClient } from '../client.ts'
 import { type Figures, figuresOf } from '../stats.ts'
-import { type Overseer, overseerOf } from './overseer.ts'
 import type { InvalidationSeen, ProcessState, RouteTick, Tick } from './messages.ts'
 
 /** So many are told each time, and so many tags of each. */
@@ -13,7 +12,6 @@ const PROCESSES_EVERY_MS = 2000
 export class View {
   readonly name: string
   readonly client: CacheClient
-  readonly overseer: Overseer
   readonly #figures: Figures
   #told: Record<string, RouteTick> = {}
   #processes: ProcessState[] = []
@@ -23,7 +21,6 @@ export class View {
   constructor(name: string, client: CacheClient) {
     this.name = name
     this.client = client
-    this.overseer = overseerOf(client)
     this.#figures = figuresOf(client)!
   }
 
@@ -63,7 +60,7 @@ export class View {
 
   async #ask(): Promise<void> {
     try {
-      this.#processes = await this.overseer.processes()
+      this.#processes = await this.client.processes()
     } catch {
       // Trouble with Redis is counted where it happens; what was known is shown.
     } finally {
@@ -76,7 +73,7 @@ export class View {
     return {
       at: Date.now(),
       stats: { ...totals, routes },
-      invalidations: this.overseer.invalidations().slice(0, TOLD_INVALIDATIONS).map(shortened),
+      invalidations: this.client.invalidations().slice(0, TOLD_INVALIDATIONS).map(shortened),
       processes: this.#processes,
     }
   }

@@ -112,10 +112,21 @@ export function decodeTag(encoded: string): { kind: keyof typeof KINDS; name: st
 /** The same of whatever stands in the log or in an entry; `sealed` is what says nothing. */
 export function namedTag(encoded: string): { kind: string; name: string } {
   const tag = encoded.startsWith(NAME_ONLY) ? encoded.slice(1) : encoded
-  if (!Object.values<string>(KINDS).includes(tag.slice(0, 2))) return { kind: 'sealed', name: tag }
-  if (tag[2] === '~') return { kind: 'sealed', name: tag.slice(3) }
-  const { kind, name } = decodeTag(tag)
-  return { kind: kind === 'glob' || kind === 'innerGlob' ? 'pattern' : kind, name }
+  const kind = NAMED_KINDS.get(tag.slice(0, 2))
+  if (kind === undefined || tag[2] === '~') return { kind: 'sealed', name: tag.replace('n:~', '') }
+  return { kind, name: tag.slice(tag[2] === '=' ? 3 : 2) }
+}
+
+const NAMED_KINDS: ReadonlyMap<string, string> = new Map(
+  Object.entries(KINDS).map(([kind, prefix]) => [
+    prefix,
+    kind === 'glob' || kind === 'innerGlob' ? 'pattern' : kind,
+  ]),
+)
+
+/** Of a key of the client, as it is when it is written. */
+export function isKeyTag(encoded: string): boolean {
+  return encoded.startsWith(KINDS.key) || encoded.startsWith(KINDS.inner)
 }
 
 /** Only patterns see it: it cannot be invalidated itself. */

@@ -48,6 +48,37 @@ describe('inspect()', () => {
     }
   })
 
+  it('shows what would answer a request that only might come, and stored fields when asked', async (t) => {
+    const app = Fastify()
+    t.after(() => app.close())
+    await app.register(responseCache, { defaults: { ttl: '1m' } })
+    app.get('/list', { config: { cache: true } }, async (request, reply) => {
+      reply.header('vary', 'accept-language').header('x-list', ['a', 'b'])
+      return reply.send(String(request.headers['accept-language']))
+    })
+    for (const language of ['de', 'fr']) {
+      await app.inject({ url: '/list', headers: { 'accept-language': language } })
+    }
+    const host = 'localhost:80'
+    const show = (headers: Record<string, string>, url = '/list'): Promise<Inspection[]> =>
+      app.cache.inspect({ url, headers: { host, ...headers } }, { body: true, headers: true })
+    const [german, ...others] = await show({ 'accept-language': 'de' })
+    assert.deepEqual([german!.body, others], ['de', []])
+    assert.deepEqual(german!.headers, [
+      ['vary', 'accept-language'],
+      ['x-list', 'a'],
+      ['x-list', 'b'],
+    ])
+    assert.deepEqual(await show({ 'accept-language': 'it' }), [])
+    assert.deepEqual(await show({ authorization: 'x' }), [])
+    assert.deepEqual(await show({}, '/none'), [])
+    const [plain] = await app.cache.inspect({ url: '/list' })
+    assert.equal('headers' in plain!, false)
+    await app.cache.set('key', 1)
+    const [value] = await app.cache.inspect('key', { headers: true })
+    assert.equal('headers' in value!, false)
+  })
+
   it('shows of a request and of a key what each tier has', async (t) => {
     const server = await startRedis()
     t.after(() => server.stop())

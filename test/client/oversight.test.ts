@@ -11,6 +11,7 @@ import responseCache, {
   type PreviewTarget,
   type ResponseCacheOptions,
 } from '../../src/index.ts'
+import { walk } from '../../src/client-oversight.ts'
 import { eventually } from '../support/clock.ts'
 import { onEachTier, overRedis } from '../support/tiers.ts'
 import { openApp, openClient } from './apps.ts'
@@ -150,8 +151,8 @@ test('tags() takes a part of the name, in upper or lower case, and a limit', asy
   await client.invalidateTags(['product:9', 'user:9'])
   const names = async (options: object): Promise<string[]> =>
     (await client.tags(options)).map(({ kind, name }) => `${kind} ${name}`)
-  const matching = ['tag product:9', 'tag Product:1', 'key key-Product:1', 'key key-product:2']
-  assert.deepEqual(await names({ match: 'PRODUCT' }), [...matching, 'tag product:2'])
+  const matching = ['tag product:9', 'tag Product:1', 'tag product:2', 'key key-Product:1']
+  assert.deepEqual(await names({ match: 'PRODUCT' }), [...matching, 'key key-product:2'])
   assert.deepEqual(await names({ match: 'prod', limit: 2 }), matching.slice(0, 2))
   assert.deepEqual(await names({ limit: 3 }), ['tag product:9', 'tag user:9', 'tag all'])
   // No part of any name, though it stands in front of them in the log.
@@ -243,6 +244,18 @@ test('preview() tells what an invalidation makes unusable, and so it is then', a
   ])
 })
 
+test('preview() of a soft invalidation tells what it makes stale', async (t) => {
+  const app = await openApp(t, { defaults: { ttl: '1h', staleWhileRevalidate: '1h' } })
+  await app.cache.getOrSet('a', () => 1, { tags: ['x', 'y'] })
+  await app.cache.getOrSet('b', () => 1, { tags: ['x'] })
+  const count = async (tag: string, mode: 'soft' | 'expire'): Promise<number> =>
+    (await app.cache.preview({ tag }, { mode })).entries
+  assert.equal(await count('x', 'soft'), 2)
+  await app.cache.invalidateTags(['y'], { mode: 'soft' })
+  assert.deepEqual([await count('x', 'soft'), await count('x', 'expire')], [1, 2])
+  await assert.rejects(app.cache.preview({ tag: 'x' }, { mode: 'hard' as never }), INVALID)
+})
+
 const PAGES = [1, 2, 3].flatMap((id) => [
   { url: `/products/${id}?` },
   { url: `/products/${id}?full` },
@@ -283,19 +296,39 @@ test('preview() rejects what the invalidation would reject', async (t) => {
   }
 })
 
-test('memory is walked in slices: others have their turn', async (t) => {
-  const client = await openClient(t, { memory: { maxBytes: 256 * 1024 * 1024 } })
-  const count = 20_000
-  const entries = Array.from({ length: count }, (_, n) => [`key:${n}`, n] as const)
-  for (let at = 0; at < count; at += 1000) {
-    await client.setMany(new Map(entries.slice(at, at + 1000)), { tags: ['all', 'b', 'c', 'd'] })
-  }
+test('a large memory is walked as a small one', async (t) => {
+  const client = await openClient(t)
+  const count = 2500
+  for (let n = 0; n < count; n++) await client.getOrSet(`key:${n}`, () => n, { tags: ['all'] })
+  const told = await client.preview({ pattern: '*9' })
+  assert.deepEqual([told.entries, told.complete], [count / 10, true])
+  assert.equal((await client.tags({ limit: 1000 })).length, 1000)
+  assert.equal((await client.tags())[0]!.entries, count)
+})
+
+test('who walks lets others have their turn, and ends after the most that was asked for', async (t) => {
   let turns = 0
   const timer = setInterval(() => turns++)
   t.after(() => clearInterval(timer))
-  const told = await client.preview({ pattern: '*9' })
-  assert.deepEqual([told.entries, told.complete], [2000, true])
-  assert.equal((await client.tags({ limit: 1000 })).length, 1000)
-  assert.equal((await client.tags({ match: 'all' }))[0]!.entries, count)
-  assert.ok(turns >= 2, `${turns} turns`)
+  let visited = 0
+  const items = new Set([0])
+  await walk(items, 640, (item) => {
+    visited++
+    items.add(item + 1)
+    const end = performance.now() + 0.2
+    while (performance.now() < end);
+  })
+  assert.equal(visited, 640)
+  assert.ok(turns >= 5, `${turns} turns`)
+})
+
+test('values that are written are at most half of what invalidations() has', async (t) => {
+  const client = await openClient(t)
+  await client.invalidateTags(['first'])
+  for (let n = 0; n < 200; n++) await client.set(`key${n}`, n)
+  const kinds = client.invalidations().map(({ tags }) => (tags as NamedTag[])[0]!.kind)
+  assert.deepEqual(kinds, [...Array(50).fill('key'), 'tag'])
+  for (let n = 0; n < 200; n++) await client.invalidateTags([`t${n}`])
+  assert.equal(client.invalidations().length, 100)
+  assert.ok(client.invalidations().every(({ tags }) => (tags as NamedTag[])[0]!.kind === 'tag'))
 })

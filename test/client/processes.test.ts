@@ -5,9 +5,10 @@ import { hostname } from 'node:os'
 import { describe, test, type TestContext } from 'node:test'
 
 import fc from 'fast-check'
+import Fastify from 'fastify'
 import { Cluster } from 'ioredis'
 
-import type { CacheClient, ResponseCacheOptions } from '../../src/index.ts'
+import responseCache, { type CacheClient, type ResponseCacheOptions } from '../../src/index.ts'
 import { decodeTold, encodeTold } from '../../src/presence-record.ts'
 import { Sealing } from '../../src/sealing.ts'
 import { RedisGuard } from '../../src/store/redis-guard.ts'
@@ -16,7 +17,7 @@ import { eventually, inTime } from '../support/clock.ts'
 import { startCluster } from '../support/redis-cluster.ts'
 import { startRedis } from '../support/redis.ts'
 import { overRedis, sharedRedis } from '../support/tiers.ts'
-import { openApp, openClient } from './apps.ts'
+import { TTL, openApp, openClient } from './apps.ts'
 
 const keys = ['a', 'b'].map((id) => ({ id, secret: randomBytes(32) }))
 
@@ -35,6 +36,23 @@ async function areSeen(client: CacheClient, ...names: string[]): Promise<void> {
     return seen.length === names.length && names.every((name) => seen.includes(name))
   })
 }
+
+test('a wrong `announce` is an error at registration that names it', async (t) => {
+  const wrong: [unknown, RegExp][] = [
+    ['yes', /announce must be true, false or \{ name \}, got 'yes'/],
+    [null, /announce must be .*got null/],
+    [{ nam: 'a' }, /announce\.nam is not an option; did you mean 'name'/],
+    [{ name: '' }, /announce\.name must be a text of 1 to 100 characters, got ''/],
+    [{ name: 'x'.repeat(101) }, /announce\.name must be/],
+    [{ name: '\ud800' }, /announce\.name must be/],
+    [{ name: 5 }, /announce\.name must be .*got 5/],
+  ]
+  for (const [announce, message] of wrong) {
+    const code = 'FST_RESPONSE_CACHE_INVALID_OPTION'
+    await assert.rejects(openApp(t, { announce: announce as never }), { code, message })
+  }
+  for (const announce of [undefined, false, true, {}]) await openApp(t, { announce } as object)
+})
 
 test('without Redis there is this process', async (t) => {
   const client = await openClient(t, { announce: true })
@@ -56,7 +74,11 @@ test('without Redis there is this process', async (t) => {
 test('processes that announce themselves see each other, and one that does not sees them', async (t) => {
   const options = await overRedis()
   const server = await sharedRedis()
-  const app = await openApp(t, { ...options, announce: { name: 'one' } })
+  const app = Fastify()
+  await app.register(responseCache, { ...options, ...TTL, announce: { name: 'one' } })
+  app.get('/a', { config: { cache: true } }, async () => 'a')
+  await app.ready()
+  for (let n = 0; n < 4; n++) await app.inject('/a')
   const [one, other] = [app.cache, await open(t, options, 'other')]
   const quiet = await openClient(t, options)
   await areSeen(one, 'one', 'other')
@@ -70,6 +92,8 @@ test('processes that announce themselves see each other, and one that does not s
     ],
   )
   const [, told] = states
+  assert.equal(told!.hitRate, 0)
+  assert.equal((await app.cache.processes())[0]!.hitRate, 0.75)
   assert.equal(told!.pid, process.pid)
   assert.equal(told!.breaker, 'closed')
   assert.deepEqual([told!.seq, told!.behind], [0, 0])
@@ -107,7 +131,7 @@ test('one that was killed is gone after a while, and its record is removed by th
   }
   assert.match(id, /^[\w-]{12}$/)
   await before(10_000)
-  const [killed] = [(await one.processes()).find((each) => each.id === 'killed-12345')]
+  const killed = (await one.processes()).find((each) => each.id === 'killed-12345')
   assert.ok(killed!.toldAgoMs >= 10_000 && killed!.toldAgoMs < 30_000)
   await before(31_000)
   await areSeen(one, 'one', 'other')

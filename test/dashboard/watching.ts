@@ -110,8 +110,8 @@ export async function connectTo(
   return response as IncomingMessage
 }
 
-export async function watch(client: Client, query = ''): Promise<Watcher> {
-  const response = await connectTo(client, `${PREFIX}/api/events${query}`)
+export async function watch(client: Client, query = '', prefix: string = PREFIX): Promise<Watcher> {
+  const response = await connectTo(client, `${prefix}/api/events${query}`)
   assert.equal(response.statusCode, 200)
   const watcher = new Watcher(response)
   await eventually(() => watcher.told.length > 0, 'nothing was told')

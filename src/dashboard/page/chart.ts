@@ -70,7 +70,8 @@ export function timeScale(): uPlot.Scale {
 export function timeAxis(palette: Palette): uPlot.Axis {
   return axis(palette, {
     size: 26,
-    space: 70,
+    space: 64,
+    incrs: [1, 2, 5, 10, 15, 30, 60, 120, 300],
     grid: { show: false },
     values: (_plot, splits) => splits.map((at) => clock(at)),
   })

@@ -1,15 +1,19 @@
-import type { TagState } from '../messages.ts'
 import { element } from './element.ts'
+import { type NamedTag, readableName } from './tag-name.ts'
 
 const MOST = 6
 
-type NamedTag = Pick<TagState, 'kind' | 'name'>
-
 /** A tag as a small label; what is no plain tag says what it is. */
-export function chip({ kind, name }: NamedTag): HTMLElement {
-  const label = element('span', { class: 'chip' })
+export function chip(tag: NamedTag): HTMLElement {
+  return labelOf(tag, 'chip')
+}
+
+/** What kind of name it is stands in front, but of plain tags. */
+export function labelOf(tag: NamedTag, style: string): HTMLElement {
+  const { kind } = tag
+  const label = element('span', { class: style, title: tag.name })
   if (kind !== 'tag') label.append(element('span', { class: 'kind', text: kind }), ' ')
-  label.append(name)
+  label.append(readableName(tag))
   return label
 }
 

@@ -30,7 +30,7 @@ function entryView(entry: Entry, showBody: () => void): HTMLElement {
     definitions([
       ['Status', status === undefined ? '' : String(status)],
       ['Age', formatSeconds(age)],
-      ['Fresh for', formatSeconds(ttl)],
+      ['TTL left', formatSeconds(ttl)],
       ['Size', formatBytes(bytes)],
       ['Position in the log', formatCount(position.seq)],
       ['Epoch', position.epoch === '' ? '' : element('code', { text: position.epoch })],
@@ -52,7 +52,12 @@ function entryView(entry: Entry, showBody: () => void): HTMLElement {
 
 function headersView(headers: Entry['headers']): Node {
   const lines = headers.map(([name, value]) => row(name, value))
-  return scrollBox('Header fields', table(['Field', 'Value'], lines))
+  return element(
+    'div',
+    {},
+    element('h4', { text: 'Header fields' }),
+    scrollBox('Header fields', table(['Field', 'Value'], lines)),
+  )
 }
 
 function bodyView({ body, bytes }: Entry, showBody: () => void): Node {

@@ -2,6 +2,7 @@ import type { Explanation, InvalidateRequest } from '../messages.ts'
 import { button, definitions, element, row, scrollBox, table } from './element.ts'
 import { NOTHING, formatBytes, formatCount, formatSeconds } from './format.ts'
 import { adviceLine } from './reasons-view.ts'
+import { proposalFor, readableName } from './tag-name.ts'
 
 /** Puts what shall be invalidated into the form for it. */
 export type Propose = (by: InvalidateRequest['by'], value: string) => void
@@ -20,20 +21,15 @@ export function explanationView(told: Explanation, propose: Propose): Node[] {
   return [
     decisionView(told),
     ...part('Stored under its key', storedView(told)),
-    ...part('Freshness', freshnessView(told)),
-    ...part('Key', keyView(told)),
     ...part('Tags', tagsView(told, propose)),
-    ...part('Policy of the route', policyView(told)),
     ...part('Answers of this route that were not stored', reasonsView(told.notStored)),
     ...part('Requests of this route that went around the cache', reasonsView(told.bypassed)),
     ...part('The handler reads, and the key does not cover', listView(told.inputs)),
     ...part('Not known without a real request', listView(told.unknown)),
-    element(
-      'details',
-      {},
-      element('summary', { text: 'As text' }),
-      element('pre', { text: told.text }),
-    ),
+    ...folded('Age and windows', freshnessView(told)),
+    ...folded('Key', keyView(told)),
+    ...folded('Policy of the route', policyView(told)),
+    ...folded('As text', element('pre', { text: told.text })),
   ]
 }
 
@@ -41,10 +37,23 @@ function part(title: string, content: Node | undefined): Node[] {
   return content === undefined ? [] : [element('h3', { text: title }), content]
 }
 
+function folded(title: string, content: Node | undefined): Node[] {
+  if (content === undefined) return []
+  return [element('details', {}, element('summary', { text: title }), content)]
+}
+
+/** In few words, for who listens. */
+export function verdictOf({ decision }: Explanation): string {
+  const detail = decision.fwd ?? decision.reason ?? decision.tier
+  const { title } = ACTIONS[decision.action]
+  return `${title}${detail === undefined ? '' : ` (${detail})`}: ${decision.why}`
+}
+
 function decisionView({ decision, method, url, route }: Explanation): HTMLElement {
   const { title, mood } = ACTIONS[decision.action]
   const detail = decision.fwd ?? decision.reason ?? decision.tier
-  const view = element(
+  const change = decision.change
+  return element(
     'div',
     { class: 'decision', 'data-mood': mood },
     element(
@@ -53,14 +62,18 @@ function decisionView({ decision, method, url, route }: Explanation): HTMLElemen
       element('strong', { text: title }),
       detail === undefined ? undefined : element('code', { text: detail }),
     ),
-    element('p', { class: 'request' }, element('code', { text: `${method} ${url}` })),
-    adviceLine(decision),
+    element('p', { class: 'because', text: decision.why }),
+    change === undefined
+      ? undefined
+      : element('p', { class: 'because' }, 'To change that: ', element('code', { text: change })),
+    element(
+      'p',
+      { class: 'request' },
+      element('code', { text: `${method} ${url}` }),
+      ...(route === undefined ? [] : [' of route ', element('code', { text: route })]),
+    ),
+    route === undefined ? element('p', { text: 'No route takes this request.' }) : undefined,
   )
-  const where = route === undefined ? 'No route takes this request.' : 'Route '
-  const line = element('p', { class: 'why' }, where)
-  if (route !== undefined) line.append(element('code', { text: route }))
-  view.append(line)
-  return view
 }
 
 function storedView({ stored, key }: Explanation): Node | undefined {
@@ -77,7 +90,7 @@ function storedView({ stored, key }: Explanation): Node | undefined {
       formatCount(position.seq),
     ),
   )
-  const heads = ['Tier', 'State', 'Status', 'Age', 'Fresh for', 'Size', 'Position']
+  const heads = ['Tier', 'State', 'Status', 'Age', 'TTL left', 'Size', 'Position']
   return scrollBox('Stored', table(heads, lines))
 }
 
@@ -86,7 +99,7 @@ function freshnessView({ freshness }: Explanation): Node | undefined {
   const { age, ttl, staleWhileRevalidate, staleIfError, kept, mustRevalidate } = freshness
   return definitions([
     ['Age', formatSeconds(age)],
-    ['Fresh for', formatSeconds(ttl)],
+    ['TTL left', formatSeconds(ttl)],
     ['Stale while revalidate, until', formatSeconds(staleWhileRevalidate)],
     ['Stale if error, until', formatSeconds(staleIfError)],
     ['Kept for', formatSeconds(kept)],
@@ -114,16 +127,26 @@ function keyView({ key }: Explanation): Node | undefined {
 
 function tagsView({ tags }: Explanation, propose: Propose): Node | undefined {
   if (tags.length === 0) return undefined
-  const lines = tags.map(({ kind, name, lastInvalidated, verdict }) =>
-    row(
-      element('span', {}, element('span', { class: 'kind', text: kind }), ' ', name),
+  const lines = tags.map((tag) => {
+    const { kind, lastInvalidated, verdict } = tag
+    const name = readableName(tag)
+    const proposal = proposalFor(tag)
+    return row(
+      element(
+        'span',
+        { title: tag.name },
+        element('span', { class: 'kind', text: kind }),
+        ' ',
+        name,
+      ),
       lastInvalidated === 0 ? NOTHING : formatCount(lastInvalidated),
       element('span', { class: 'state', 'data-state': verdict, text: verdict }),
-      kind === 'tag' || kind === 'route'
-        ? button('Invalidate …', () => propose(kind, name), { 'aria-label': `Invalidate ${name}` })
-        : undefined,
-    ),
-  )
+      proposal &&
+        button('Invalidate …', () => propose(proposal.by, proposal.value), {
+          'aria-label': `Invalidate ${kind} ${name}`,
+        }),
+    )
+  })
   return scrollBox('Tags', table(['Tag', 'Last invalidated at', 'What is stored is', ''], lines))
 }
 

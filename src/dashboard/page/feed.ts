@@ -37,8 +37,7 @@ export class Feed {
   #connect(): void {
     window.clearTimeout(this.#retry)
     this.#source?.close()
-    const query = this.#cache === undefined ? '' : `?${new URLSearchParams({ cache: this.#cache })}`
-    const source = new EventSource(`api/events${query}`)
+    const source = new EventSource(streamOf(this.#cache))
     this.#source = source
     source.addEventListener('state', ({ data }) => this.#hear('state', data))
     source.addEventListener('tick', ({ data }) => this.#hear('tick', data))
@@ -58,7 +57,7 @@ export class Feed {
     else this.#listener.tick(JSON.parse(data) as Tick)
   }
 
-  /** Why there is no stream; then once more. */
+  /** Why there is no stream, which EventSource does not tell; then once more. */
   async #ask(source: EventSource): Promise<void> {
     const detail = await reasonOf(this.#cache)
     if (source !== this.#source) return
@@ -81,13 +80,20 @@ export class Feed {
 }
 
 async function reasonOf(cache: string | undefined): Promise<string | undefined> {
+  const stop = new AbortController()
   try {
-    const query = cache === undefined ? '' : `?${new URLSearchParams({ cache })}`
-    const response = await fetch(`api/state${query}`)
+    const response = await fetch(streamOf(cache), { signal: stop.signal })
     if (response.ok) return undefined
     const { message } = (await response.json()) as Problem
     return `${response.status}: ${message}`
   } catch {
     return undefined
+  } finally {
+    stop.abort()
   }
+}
+
+function streamOf(cache: string | undefined): string {
+  const query = cache === undefined ? '' : `?${new URLSearchParams({ cache })}`
+  return `api/events${query}`
 }

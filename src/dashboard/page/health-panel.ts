@@ -1,5 +1,5 @@
 import type { ProcessState, Tick } from '../messages.ts'
-import { byId, definitions, element, row, setText } from './element.ts'
+import { byId, setText } from './element.ts'
 import {
   NOTHING,
   formatAgo,
@@ -10,42 +10,33 @@ import {
   formatSpan,
   plural,
 } from './format.ts'
+import { LiveFacts, type LiveRow, LiveTable } from './live-table.ts'
+
+const HEADS = [
+  ...['Process', 'Behind', 'Verified', 'Position', 'Pending', 'Hit rate'],
+  ...['Breaker', 'Up', 'Told'],
+]
 
 /** The log, Redis and memory of this process; and the other processes. */
 export class HealthPanel {
-  readonly #facts = byId('health-facts', HTMLElement)
-  readonly #table = byId('fleet-table', HTMLTableElement)
-  readonly #body = element('tbody')
+  readonly #facts = new LiveFacts(byId('health-facts', HTMLElement))
+  readonly #element = byId('fleet-table', HTMLTableElement)
+  readonly #table = new LiveTable(this.#element, HEADS)
   readonly #note = byId('fleet-note', HTMLElement)
   readonly #empty = byId('fleet-empty', HTMLElement)
-
-  constructor() {
-    const names = [
-      'Process',
-      'Behind',
-      'Verified',
-      'Position',
-      'Pending',
-      'Hit rate',
-      'Breaker',
-      'Up',
-      'Told',
-    ]
-    const heads = names.map((text) => element('th', { scope: 'col', text }))
-    this.#table.append(element('thead', {}, element('tr', {}, ...heads)), this.#body)
-  }
+  readonly #alone = byId('fleet-alone', HTMLElement)
 
   update({ stats, processes, at }: Tick): void {
-    this.#facts.replaceChildren(definitions(factsOf(stats)))
-    this.#body.replaceChildren(...processes.map((process) => processRow(process, at)))
-    this.#table.hidden = processes.length === 0
-    this.#empty.hidden = processes.length > 1
+    this.#facts.show(factsOf(stats))
+    this.#table.show(processes.map((process) => processRow(process, at)))
+    this.#element.hidden = processes.length === 0
+    const isShared = stats.redis !== undefined
+    this.#empty.hidden = !isShared || processes.length > 1
+    this.#alone.hidden = isShared
     const lags = processes.filter(isLagging).length
     const lagging = lags === 0 ? '' : ` · ${formatCount(lags)} behind`
-    setText(
-      this.#note,
-      processes.length > 1 ? `${plural(processes.length, 'process', 'processes')}${lagging}` : '',
-    )
+    const all = plural(processes.length, 'process', 'processes')
+    setText(this.#note, processes.length > 1 ? all + lagging : '')
   }
 }
 
@@ -56,30 +47,32 @@ function isLagging({ behind, sinceVerifiedMs = Infinity }: ProcessState): boolea
   return behind > 0 || sinceVerifiedMs > LATE_MS
 }
 
-function processRow(process: ProcessState, now: number): HTMLTableRowElement {
-  const { host, pid, self, sinceVerifiedMs, pendingInvalidations, breaker } = process
-  const name = element('span', {}, `${host} · ${pid}`)
-  if (self) name.append(' ', element('span', { class: 'self', text: 'this one' }))
-  const line = row(
-    name,
-    process.behind === 0 ? '0' : plural(process.behind, 'record'),
-    sinceVerifiedMs === undefined ? 'loading' : `${formatLatency(sinceVerifiedMs / 1000)} ago`,
-    formatCount(process.seq),
-    formatCount(pendingInvalidations),
-    formatShare(process.hitRate),
-    breaker ?? NOTHING,
-    formatSpan(now - process.startedAt),
-    self ? 'now' : formatAgo(process.toldAgoMs),
-  )
-  if (isLagging(process) || (breaker ?? 'closed') !== 'closed') line.dataset['level'] = 'warn'
-  return line
+function processRow(process: ProcessState, now: number): LiveRow {
+  const { id, host, pid, self, sinceVerifiedMs, pendingInvalidations, breaker } = process
+  const isWell = !isLagging(process) && (breaker ?? 'closed') === 'closed'
+  return {
+    key: id,
+    badge: self ? 'this one' : undefined,
+    level: isWell ? undefined : 'warn',
+    cells: [
+      `${host} · ${pid}`,
+      process.behind === 0 ? '0' : plural(process.behind, 'record'),
+      sinceVerifiedMs === undefined ? 'loading' : `${formatLatency(sinceVerifiedMs / 1000)} ago`,
+      formatCount(process.seq),
+      formatCount(pendingInvalidations),
+      formatShare(process.hitRate),
+      breaker ?? NOTHING,
+      formatSpan(now - process.startedAt),
+      self ? 'now' : formatAgo(process.toldAgoMs),
+    ],
+  }
 }
 
-function factsOf(stats: Tick['stats']): [string, string | Node][] {
+function factsOf(stats: Tick['stats']): [string, string][] {
   const { log, redis, memory, flights, fleet, values } = stats
   const sure = log.sinceVerifiedMs
   return [
-    ['Epoch', log.epoch === '' ? 'not loaded' : element('code', { text: log.epoch })],
+    ['Epoch', log.epoch === '' ? 'not loaded' : log.epoch],
     ['Position', formatCount(log.seq)],
     ['Floor', formatCount(log.floor)],
     ['Tags in the table', formatCount(log.tags)],

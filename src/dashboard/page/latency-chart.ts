@@ -42,7 +42,7 @@ export class LatencyChart {
 
 function quantiles(histogram: Histogram): string {
   const [p50, p99] = [quantile(histogram, 0.5), quantile(histogram, 0.99)]
-  return p50 === undefined ? '–' : `p50 ${formatLatency(p50)} · p99 ${formatLatency(p99)}`
+  return p50 === undefined ? '–' : `p50 ${formatLatency(p50)}, p99 ${formatLatency(p99)}`
 }
 
 /** From one bucket before the first that has something to one after the last. */

@@ -2,7 +2,8 @@ import type { ExplainRequest } from '../messages.ts'
 import { type Api, messageOf } from './api.ts'
 import { byId, setText } from './element.ts'
 import { entriesView } from './entry-view.ts'
-import { type Propose, explanationView } from './explanation-view.ts'
+import { type Propose, explanationView, verdictOf } from './explanation-view.ts'
+import { plural } from './format.ts'
 import { parseHeaderLines } from './header-lines.ts'
 
 /** One URL: why it is answered as it is, and what is stored of it. */
@@ -15,6 +16,8 @@ export class LookUpPanel {
   readonly #headers = byId('look-up-headers', HTMLTextAreaElement)
   readonly #error = byId('look-up-error', HTMLElement)
   readonly #result = byId('look-up-result', HTMLElement)
+  /** Said aloud: all of a result would be too much to listen to. */
+  readonly #status = byId('look-up-status', HTMLElement)
   #asked = 0
 
   constructor(api: Api, propose: Propose) {
@@ -55,6 +58,7 @@ export class LookUpPanel {
   }
 
   #fail(message: string): void {
+    setText(this.#status, '')
     this.#result.replaceChildren()
     setText(this.#error, message)
   }
@@ -71,11 +75,20 @@ export class LookUpPanel {
   }
 
   async #explain(request: ExplainRequest): Promise<Node[]> {
-    return explanationView(await this.#api.explain(request), this.#propose)
+    const told = await this.#api.explain(request)
+    setText(this.#status, verdictOf(told))
+    return explanationView(told, this.#propose)
+  }
+
+  async #body(request: ExplainRequest): Promise<void> {
+    await this.#show(this.#entries(request, true))
+    // The button that had the focus is gone.
+    this.#result.querySelector('pre')?.focus()
   }
 
   async #entries(request: ExplainRequest, body: boolean): Promise<Node[]> {
     const entries = await this.#api.entry({ ...request, body })
-    return entriesView(entries, () => void this.#show(this.#entries(request, true)))
+    setText(this.#status, `${plural(entries.length, 'stored entry', 'stored entries')} found`)
+    return entriesView(entries, () => void this.#body(request))
   }
 }

@@ -72,9 +72,11 @@ class Page {
     this.#state = state
     this.#api.cache = state.cache
     this.#header.show(state)
-    if (before !== undefined && !isSameProcess(before, state)) this.#history.restart()
     this.#history.cut()
-    this.#book.clear()
+    if (before !== undefined && !isSameProcess(before, state)) {
+      this.#history.restart()
+      this.#book.clear()
+    }
     this.#take(state)
   }
 
@@ -108,7 +110,7 @@ class Page {
       this.#book.rows().map(({ route }) => route),
     )
     this.#invalidations.update(tick.invalidations, tick.at)
-    this.#tags.update(tick.stats.log.seq)
+    this.#tags.update(tick.stats.log.seq, tick.at)
     this.#health.update(tick)
   }
 }

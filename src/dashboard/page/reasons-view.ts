@@ -32,7 +32,7 @@ const GROUPS: readonly Group[] = [
   },
   {
     title: 'Answer was not stored',
-    none: 'Every answer was stored.',
+    none: 'No answer was left out.',
     colour: 'collapsed',
     countsOf: ({ notStoredByReason }) => notStoredByReason,
     adviceOn: adviceOnStoring,

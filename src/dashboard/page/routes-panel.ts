@@ -11,6 +11,7 @@ const SPARK_HEIGHT = 20
 const FIRST_ROWS = 25
 /** Rows that move under the pointer cannot be pressed. */
 const REORDER_MS = 3000
+const BUSY_MS = 15_000
 
 const COLUMNS: [RouteColumnName, RouteColumn][] = Object.entries(ROUTE_COLUMNS) as []
 
@@ -94,8 +95,8 @@ export class RoutesPanel {
   #reorder(rows: ReadonlyMap<string, RouteRow>): void {
     const now = performance.now()
     const isBusy = this.#body.matches(':hover') || this.#body.contains(document.activeElement)
-    const isDue = this.#orderedAt === 0 || (!isBusy && now - this.#orderedAt >= REORDER_MS)
-    if (!isDue) return
+    const patienceMs = isBusy ? BUSY_MS : REORDER_MS
+    if (this.#orderedAt !== 0 && now - this.#orderedAt < patienceMs) return
     this.#orderedAt = now
     const text = this.#filter.value.trim().toLowerCase()
     const fitting = [...rows.values()].filter(({ route }) => route.toLowerCase().includes(text))
@@ -113,7 +114,11 @@ export class RoutesPanel {
       return
     }
     this.#shown = routes
+    const focused = document.activeElement
     this.#body.replaceChildren(...routes.map((route) => this.#rowOf(route).line))
+    if (focused instanceof HTMLElement && this.#body.contains(focused)) {
+      focused.focus({ preventScroll: true })
+    }
   }
 
   #tellOrder(fitting: number, all: number): void {

@@ -1,8 +1,10 @@
 import type { TagState } from '../messages.ts'
 import { type Api, messageOf } from './api.ts'
+import { labelOf } from './chips.ts'
 import { button, byId, element, row, setText } from './element.ts'
 import type { Propose } from './explanation-view.ts'
 import { NOTHING, formatAgo, formatClock, formatCount, plural } from './format.ts'
+import { proposalFor, readableName } from './tag-name.ts'
 
 const TYPING_MS = 250
 /** How often it follows what happens: each time all of memory is looked through. */
@@ -20,6 +22,8 @@ export class TagsPanel {
   #typing: number | undefined
   #asked = 0
   #seq = -1
+  /** By the clock of the server. */
+  #at = Date.now()
   #followedAt = 0
 
   constructor(api: Api, propose: Propose) {
@@ -37,7 +41,8 @@ export class TagsPanel {
   }
 
   /** Looks again after invalidations, now and then. */
-  update(seq: number): void {
+  update(seq: number, at: number): void {
+    this.#at = at
     const now = performance.now()
     if (seq === this.#seq || (this.#followedAt > 0 && now - this.#followedAt < FOLLOW_MS)) return
     // Rows that change under the finger cannot be pressed.
@@ -61,42 +66,29 @@ export class TagsPanel {
   }
 
   #show(tags: readonly TagState[], text: string): void {
-    const now = Date.now()
-    this.#body.replaceChildren(...tags.map((tag) => this.#row(tag, now)))
+    this.#body.replaceChildren(...tags.map((tag) => this.#row(tag)))
     this.#table.hidden = tags.length === 0
     setText(this.#note, tags.length === 0 ? noneOf(text) : plural(tags.length, 'tag'))
   }
 
-  #row({ kind, name, lastInvalidated, at, entries }: TagState, now: number): HTMLTableRowElement {
-    const label = element('span', { class: 'tag' })
-    if (kind !== 'tag') label.append(element('span', { class: 'kind', text: kind }), ' ')
-    label.append(name)
-    const by = proposable(kind)
+  #row(tag: TagState): HTMLTableRowElement {
+    const proposal = proposalFor(tag)
     const press =
-      by &&
-      button('Invalidate …', () => this.#propose(by, name), {
-        'aria-label': `Invalidate ${kind} ${name}`,
+      proposal &&
+      button('Invalidate …', () => this.#propose(proposal.by, proposal.value), {
+        'aria-label': `Invalidate ${tag.kind} ${readableName(tag)}`,
       })
-    return row(
-      label,
-      whenOf(lastInvalidated, at, now),
-      entries === 0 ? NOTHING : formatCount(entries),
-      press,
-    )
+    const entries = tag.entries === 0 ? NOTHING : formatCount(tag.entries)
+    return row(labelOf(tag, 'tag'), whenOf(tag, this.#at), entries, press)
   }
 }
 
-function whenOf(seq: number, at: number | undefined, now: number): Node {
+function whenOf({ lastInvalidated: seq, at }: TagState, now: number): Node {
   if (seq === 0) return element('span', { class: 'never', text: 'never' })
   const position = element('span', { class: 'seq', text: `#${formatCount(seq)}` })
   if (at === undefined) return position
   const ago = element('time', { title: formatClock(at), text: formatAgo(now - at) })
   return element('span', {}, position, ' ', ago)
-}
-
-/** Names of other kinds are not what the form takes. */
-function proposable(kind: string): 'tag' | 'route' | undefined {
-  return kind === 'tag' || kind === 'route' ? kind : undefined
 }
 
 function noneOf(text: string): string {

@@ -68,7 +68,10 @@ function trafficTiles(
     {
       label: 'Hit rate',
       value: formatShare((minute && hitRateOf(minute.counts)) ?? total),
-      detail: `last minute · ${formatShare(total)} since start`,
+      detail:
+        total === undefined
+          ? 'no cacheable request yet'
+          : `last minute · ${formatShare(total)} since start`,
     },
     {
       label: 'Requests',
