@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 
 import { load } from '../../load.ts'
 import { type Check, isShared, keeps } from '../check.ts'
-import { Outcome, type Site, type Stage } from '../stage.ts'
+import { Outcome, SETTLED_MS, type Site, type Stage } from '../stage.ts'
 
 const ITEM = '/item/1'
 
@@ -20,8 +20,7 @@ async function race(stage: Stage, runner: Site, writer: Site): Promise<string> {
   stage.truth.release()
   await first
   for (let turn = 0; turn < 3; turn++) {
-    // What stores behind its answer has time for it.
-    await sleep(300)
+    await sleep(SETTLED_MS)
     for (const site of [runner, writer]) if (await isOld(site)) return 'old page'
   }
   return 'new page'
@@ -29,8 +28,8 @@ async function race(stage: Stage, runner: Site, writer: Site): Promise<string> {
 
 /** All processes have it; one writes. */
 async function spread(stage: Stage): Promise<string> {
-  const [writer, other] = [await stage.site(), await stage.site()]
-  for (const site of [writer, other, writer, other]) await site.get(ITEM)
+  const [writer, other] = await stage.sites()
+  for (const site of [writer, other, writer, other]) await site.fill(ITEM)
   stage.truth.write(ITEM, 'new')
   await writer.put(ITEM)
   const start = performance.now()
@@ -47,6 +46,7 @@ const within = (ms: number): string => (ms < 100 ? '0.1 s' : `${Math.ceil(ms / 1
 /** Milliseconds that one invalidation of the tag takes when so many entries have it. */
 async function costWith(entries: number, site: Site): Promise<number> {
   await load(site.port, entries, { path: (index) => `/tagged/${index}` })
+  await sleep(SETTLED_MS)
   const kept = await site.text('/tagged/0')
   if ((await site.text('/tagged/0')) !== kept) throw new Outcome('not kept')
   // What the filling left behind, and connections that slept.
@@ -72,7 +72,7 @@ export const INVALIDATION: readonly Check[] = [
   {
     title: 'The same, written in another process',
     means: isShared,
-    run: async (stage) => race(stage, await stage.site(), await stage.site()),
+    run: async (stage) => race(stage, ...(await stage.sites())),
   },
   { title: 'Two processes have it, one invalidates: the other', means: isShared, run: spread },
   {

@@ -30,6 +30,6 @@ export const LOAD: readonly Check[] = [
   {
     title: 'The same over two processes',
     means: isShared,
-    run: async (stage) => runs(stage, [await stage.site(), await stage.site()]),
+    run: async (stage) => runs(stage, await stage.sites()),
   },
 ]

@@ -1,12 +1,17 @@
 import { type Check, keeps, keepsResponses } from '../check.ts'
 import { BYTES } from '../pages.ts'
-import type { Stage } from '../stage.ts'
+import type { Site, Stage } from '../stage.ts'
+
+async function alone(stage: Stage): Promise<[Site, Site]> {
+  const site = await stage.site()
+  return [site, site]
+}
 
 /** Is a response like this answered again without its handler? */
 function kept(path: string): Check['run'] {
   return async (stage: Stage) => {
     const site = await stage.site()
-    await site.get(path)
+    await site.fill(path)
     await site.get(path)
     return stage.truth.runs(path) === 1 ? 'kept' : 'not kept'
   }
@@ -18,7 +23,7 @@ export const RESPONSES: readonly Check[] = [
     means: () => true,
     run: async (stage) => {
       const site = await stage.site()
-      await site.get('/item/1')
+      await site.fill('/item/1')
       await site.get('/item/1')
       return stage.truth.runs('/item/1') === 1 ? 'without the handler' : 'runs the handler'
     },
@@ -34,7 +39,7 @@ export const RESPONSES: readonly Check[] = [
     means: keepsResponses,
     run: async (stage) => {
       const site = await stage.site()
-      const first = await site.get('/fields')
+      const first = await site.fill('/fields')
       const second = await site.get('/fields')
       if (stage.truth.runs('/fields') === 2) return 'not kept'
       const lost = ['content-type', 'x-total'].filter(
@@ -49,7 +54,7 @@ export const RESPONSES: readonly Check[] = [
     means: keepsResponses,
     run: async (stage) => {
       const site = await stage.site()
-      const first = await site.text('/stream')
+      const first = (await site.fill('/stream')).body.toString()
       const second = await site.text('/stream')
       const word = stage.truth.runs('/stream') === 1 ? '' : '; runs the handler'
       if (second === '') return `empty${word}`
@@ -60,9 +65,8 @@ export const RESPONSES: readonly Check[] = [
     title: 'The bytes of a Buffer, by way of Redis where there is one',
     means: keeps,
     run: async (stage) => {
-      const site = await stage.site()
-      await site.get('/buffer')
-      const other = stage.peer.shared ? await stage.site() : site
+      const [site, other] = stage.peer.shared ? await stage.sites() : await alone(stage)
+      await site.fill('/buffer')
       const { body } = await other.get('/buffer')
       if (stage.truth.runs('/buffer') === 2) return 'not kept'
       return body.equals(BYTES) ? 'the same' : body.toString().slice(0, 40)
@@ -75,7 +79,7 @@ export const RESPONSES: readonly Check[] = [
       const site = await stage.site()
       const { headers } = await site.get('/item/1')
       const etag = headers.etag ?? '"version-1"'
-      await site.get('/host')
+      await site.fill('/host')
       const other = await site.get('/host', { 'if-none-match': etag })
       const guarded = await site.get('/guarded', { 'if-none-match': etag })
       return `${other.status}; guarded, without its pass: ${guarded.status}`
@@ -85,10 +89,10 @@ export const RESPONSES: readonly Check[] = [
     title: 'Fields by which a hit says that it is one',
     means: keepsResponses,
     run: async (stage) => {
-      const plain = await stage.site('none')
+      const plain = await stage.site({}, 'none')
       const site = await stage.site()
       const known = new Set(Object.keys((await plain.get('/item/1')).headers))
-      await site.get('/item/1')
+      await site.fill('/item/1')
       const { headers } = await site.get('/item/1')
       const names = Object.keys(headers).filter((name) => !known.has(name))
       // Says nothing about where it came from.
