@@ -51,6 +51,7 @@ function addPages(app: FastifyInstance, adapter: Adapter): void {
     app.get(page.url, { ...hooks, ...adapter.route?.(page.name) }, handlerOf(page, adapter))
   }
   app.put('/item/:id', async (request, reply) => {
+    await read(`PUT ${request.url}`)
     await adapter.invalidate(request.url, request.url)
     return reply.code(204).send()
   })

@@ -1,11 +1,8 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+
 import { type Check, keeps, keepsResponses } from '../check.ts'
 import { BYTES } from '../pages.ts'
-import type { Site, Stage } from '../stage.ts'
-
-async function alone(stage: Stage): Promise<[Site, Site]> {
-  const site = await stage.site()
-  return [site, site]
-}
+import { SETTLED_MS, type Stage } from '../stage.ts'
 
 /** Is a response like this answered again without its handler? */
 function kept(path: string): Check['run'] {
@@ -34,6 +31,16 @@ export const RESPONSES: readonly Check[] = [
     run: kept('/private'),
   },
   { title: 'A 500', means: keepsResponses, run: kept('/failing') },
+  {
+    title: 'The same PUT twice',
+    run: async (stage) => {
+      const site = await stage.site()
+      await site.put('/item/1')
+      await sleep(SETTLED_MS)
+      await site.put('/item/1')
+      return stage.truth.runs('PUT /item/1') === 2 ? 'two runs' : 'the second is kept'
+    },
+  },
   {
     title: 'Status 203, Content-Type and a field of its own, the second time',
     means: keepsResponses,
@@ -65,11 +72,14 @@ export const RESPONSES: readonly Check[] = [
     title: 'The bytes of a Buffer, by way of Redis where there is one',
     means: keeps,
     run: async (stage) => {
-      const [site, other] = stage.peer.shared ? await stage.sites() : await alone(stage)
+      const site = await stage.site()
+      // Without what tells it of other processes: that would bring the value by another way.
+      const other = stage.peer.shared ? await stage.site() : site
       await site.fill('/buffer')
       const { body } = await other.get('/buffer')
       if (stage.truth.runs('/buffer') === 2) return 'not kept'
-      return body.equals(BYTES) ? 'the same' : body.toString().slice(0, 40)
+      if (body.equals(BYTES)) return 'the same'
+      return body.toString().startsWith('{') ? 'a JSON object' : 'others'
     },
   },
   {
@@ -82,7 +92,7 @@ export const RESPONSES: readonly Check[] = [
       await site.fill('/host')
       const other = await site.get('/host', { 'if-none-match': etag })
       const guarded = await site.get('/guarded', { 'if-none-match': etag })
-      return `${other.status}; guarded, without its pass: ${guarded.status}`
+      return `${other.status}; where a guard says 401: ${guarded.status}`
     },
   },
   {
