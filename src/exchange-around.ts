@@ -16,7 +16,8 @@ export function refuse(exchange: Exchange, reply: FastifyReply): FastifyReply {
 
 export function goAround(exchange: Exchange, reply: FastifyReply, handler: Handler): unknown {
   // An unsafe method is not for this cache to answer; it says nothing about it.
-  if (exchange.bypass === 'method') return handler()
+  // Nor is a request that the cache itself makes to be counted.
+  if (exchange.bypass === 'method' || exchange.refresh?.audit !== undefined) return handler()
   const status = exchange.conclude({ hit: false, fwd: 'bypass', detail: exchange.bypass! })
   tellForwarded(exchange, reply, status)
   return handler()

@@ -2,23 +2,30 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 
 import type { Exchange } from './exchange.ts'
 import { mayRefresh } from './exchange-fleet.ts'
+import { auditHit } from './exchange-audit.ts'
+import { backgroundRequest, isForBackground } from './exchange-background.ts'
 import { type ReplayBody, replay } from './exchange-replay.ts'
-import { uncoveredCredential } from './http/credentials.ts'
 import { earlyFrom, isDueEarly } from './http/early-refresh.ts'
-import { type RefreshContext, refreshRequestOf } from './refresh-request.ts'
+import type { RefreshContext } from './refresh-request.ts'
 import type { Cached } from './store/cached.ts'
 
-/** Makes a fresh response the answer, and sees to it that it is refreshed where that is due early. */
+/** Makes a fresh response the answer; on some routes that is an occasion for work in the background. */
 export function replayHit(
   exchange: Exchange,
   reply: FastifyReply,
   cached: Cached,
   now: number,
 ): ReplayBody {
-  if (exchange.policy.earlyRefresh !== 0 && now >= cached.notes.earlyFrom) {
-    refreshEarly(exchange, reply.request, cached, now)
-  }
+  if (exchange.policy.looksAtHits) lookAt(exchange, reply.request, cached, now)
   return replay(exchange, reply, cached, now)
+}
+
+function lookAt(exchange: Exchange, request: FastifyRequest, cached: Cached, now: number): void {
+  const { earlyRefresh, audited } = exchange.policy
+  if (earlyRefresh !== 0 && now >= cached.notes.earlyFrom) {
+    refreshEarly(exchange, request, cached, now)
+  }
+  if (audited) auditHit(exchange, request, cached, now)
 }
 
 function refreshEarly(
@@ -47,30 +54,16 @@ export function refreshInBackground(
   request: FastifyRequest,
   replaces?: number,
 ): boolean {
-  const { cache, policy, key, variants } = exchange
+  const { cache, policy, key } = exchange
   if (policy.vary.by !== undefined || policy.vary.cookies.length > 0) return false
-  if (uncoveredCredential(request.headers, cache.credentialFields, NOTHING_KEYED) !== undefined) {
-    return false
-  }
+  if (!isForBackground(exchange, request)) return false
   const fleet = policy.fleet ? cache.fleet : undefined
   if (!cache.revalidator.accepts(key) || fleet?.isElsewhere(key)) return true
-  // The same question without anything that is not part of the key.
-  const headers = new Set([...policy.keyedFields, ...(variants?.names ?? [])])
-  const { originalUrl, host, protocol, ips, raw } = request
-  // As they came: a schema has made something else of them, and will again.
-  const fields = exchange.sentFields ?? raw.headers
-  const source = refreshRequestOf(
-    { originalUrl, host, protocol, ips, raw: { headers: fields, socket: raw.socket } },
-    { headers, cookies: NO_NAMES },
-  )
   const { strict } = policy
   const permit = fleet && ((context: RefreshContext) => mayRefresh(cache, context, strict))
-  cache.revalidator.refresh(key, source, { key, replaces }, permit)
+  cache.revalidator.refresh(key, backgroundRequest(exchange, request), { key, replaces }, permit)
   return true
 }
-
-const NO_NAMES: ReadonlySet<string> = new Set()
-const NOTHING_KEYED = { headers: NO_NAMES, cookies: NO_NAMES }
 
 /** The first request that finds it stale refreshes it; those that come meanwhile need not wait. */
 export function isBeingRefreshed({ cache, policy, key }: Exchange): boolean {

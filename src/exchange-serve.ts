@@ -72,6 +72,8 @@ function find(exchange: Exchange, reply: FastifyReply, handler: Handler): unknow
     reply.send(replayHit(exchange, reply, hot, now))
     return undefined
   }
+  // What an audit compares is made anew, whatever is there.
+  if (exchange.refresh?.audit !== undefined) return forward(exchange, reply, handler)
   const lookup = peek(exchange, request, now)
   if (lookup === undefined) {
     exchange.clockAt ||= performance.now()

@@ -1,6 +1,7 @@
 import type { FastifyReply } from 'fastify'
 
 import type { Outcome } from './collapser.ts'
+import { tellAudit } from './exchange-audit.ts'
 import { type Storable, carriesNonce, judge } from './exchange-judge.ts'
 import type { StreamOutcome } from './exchange-recording.ts'
 import { hasRawFields } from './exchange-fields.ts'
@@ -136,6 +137,7 @@ export function withoutEntry(
 /** Once the header section is on its way: stores what may be stored, releases those who wait. */
 export function settleOnWire(exchange: Exchange, reply: FastifyReply, judgement: Judgement): void {
   const { storable } = judgement
+  if (exchange.refresh?.audit !== undefined) return tellAudit(exchange, reply, judgement)
   exchange.conclude(judgement.status)
   const flow = exchange.fill!.flow
   if (storable === undefined) {

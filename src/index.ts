@@ -40,6 +40,10 @@ export const responseCache: FastifyPluginAsync<ResponseCacheOptions> = fp(plugin
 
 export default responseCache
 
+export type { AuditSkip, AuditStats } from './audit.ts'
+export type { Difference } from './audit-comparison.ts'
+export type { AuditFinding } from './audit-findings.ts'
+export type { AuditedWrite } from './audit-writes.ts'
 export type { BufferBatch, FlushContext } from './buffer-flusher.ts'
 export type { BufferOptions } from './buffers.ts'
 export type { CacheClient } from './client.ts'
@@ -83,6 +87,7 @@ export type { BypassReason, CacheStatus, ForwardReason } from './http/cache-stat
 export type { Conditions } from './http/revalidation.ts'
 export type { NotStoredReason } from './http/storability.ts'
 export type { ResponseCacheOptions } from './options.ts'
+export type { AuditOptions } from './options-audit.ts'
 export type { CoalesceOptions } from './options-coalesce.ts'
 export type { ReadYourWritesOptions } from './options-consistency.ts'
 export type { NormalizeOptions } from './options-http.ts'

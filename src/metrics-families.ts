@@ -1,3 +1,4 @@
+import type { AuditStats } from './audit.ts'
 import type { Stats } from './stats.ts'
 
 export type Labels = Record<string, string>
@@ -27,6 +28,11 @@ function named(label: string, counts: Readonly<Record<string, number | undefined
 }
 
 const one = (value: number | undefined): Sample[] => (value === undefined ? [] : [[{}, value]])
+
+function auditResults({ same, different, failed, skipped }: AuditStats): Record<string, number> {
+  const skips = Object.values(skipped).reduce((sum, count) => sum + count, 0)
+  return { same, different, failed, skipped: skips }
+}
 
 const BREAKER_STATES = ['closed', 'half-open', 'open'] as const
 
@@ -93,6 +99,12 @@ export const COUNTERS: readonly Family[] = [
     labels: ['operation'],
     samples: ({ values: { hits, misses, sets } }) =>
       named('operation', { hit: hits, miss: misses, set: sets }),
+  },
+  {
+    name: 'audits_total',
+    help: 'Hits that were drawn to be computed once more, with the option audit.',
+    labels: ['result'],
+    samples: ({ audit }) => (audit === undefined ? [] : named('result', auditResults(audit))),
   },
   {
     name: 'failures_total',

@@ -3,7 +3,7 @@ import type { Cluster, ClusterOptions, Redis, RedisOptions } from 'ioredis'
 
 import { InvalidOptionError } from './errors.ts'
 import type { OptionsReader } from './options-reader.ts'
-import type { RedisClient } from './store/redis-guard.ts'
+import type { BreakerOptions, RedisClient } from './store/redis-guard.ts'
 
 /** What the option `redis` may be, once it has been checked. */
 export type CheckedRedis = string | RedisOptions | RedisClient | undefined
@@ -99,5 +99,14 @@ function checkCluster(
   // Redis takes the first '{' and the '}' after it; with nothing between them all of the key counts.
   if (/^[^{]*\{\}/.test(keyPrefix ?? '')) {
     refuse(`keyPrefix '${keyPrefix}' scatters the control keys over slots; leave '{}' out of it`)
+  }
+}
+
+export function checkBreaker(reader: OptionsReader): BreakerOptions | false {
+  if (reader.value('breaker') === false) return false
+  const breaker = reader.object('breaker', ['failures', 'resetMs'])
+  return {
+    failures: breaker?.integer('failures', 1) ?? 5,
+    resetMs: breaker?.integer('resetMs', 1) ?? 1000,
   }
 }

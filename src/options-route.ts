@@ -157,6 +157,12 @@ export interface RouteCacheOptions extends SpreadOptions {
    * @default 'refuse'
    */
   setCookie?: 'refuse' | 'store'
+  /**
+   * With the plugin option `audit`: whether hits on this route are among those that are computed once
+   * more. Not for handlers that cost much, or whose answers may be as old as their `ttl`.
+   * @default true
+   */
+  audit?: boolean
   /** A last word on storing an answer that the cache would store. */
   storable?: (request: CacheRequest, reply: FastifyReply, payload: unknown) => boolean
 }
@@ -164,7 +170,15 @@ export interface RouteCacheOptions extends SpreadOptions {
 const KNOWN = [
   ...['ttl', 'tags', 'invalidates', 'invalidateTarget', 'vary', 'public'],
   ...['staleWhileRevalidate', 'staleIfError', 'statuses', 'consistency', 'settle', 'coalesce'],
-  ...['bypass', 'clientCacheControl', 'maxBytes', 'storable', ...HTTP_OPTIONS, ...SPREAD_OPTIONS],
+  ...[
+    'audit',
+    'bypass',
+    'clientCacheControl',
+    'maxBytes',
+    'storable',
+    ...HTTP_OPTIONS,
+    ...SPREAD_OPTIONS,
+  ],
 ]
 
 type Fn<Name extends keyof RouteCacheOptions> = Extract<
@@ -192,6 +206,7 @@ export interface CheckedRouteOptions extends CheckedSpread, CheckedCoalesceOptio
   http: CheckedHttpOptions
   strict: boolean
   settleMs: number
+  audit: boolean
   bypass: RouteCacheOptions['bypass']
   clientCacheControl: string | undefined
   maxBytes: number
@@ -220,6 +235,7 @@ export function checkRouteOptions(
     strict: reader.oneOf('consistency', ['eventual', 'strict']) === 'strict',
     settleMs: (reader.duration('settle') ?? 0) * 1000,
     ...checkCoalesce(reader),
+    audit: reader.flag('audit') ?? true,
     bypass: reader.function<NonNullable<RouteCacheOptions['bypass']>>('bypass'),
     clientCacheControl: checkClientCacheControl(reader),
     maxBytes: reader.integer('maxBytes', 1) ?? maxEntryBytes,

@@ -7,6 +7,7 @@ import { InvalidOptionError } from './errors.ts'
 import type { Packing } from './frame-packing.ts'
 import { CREDENTIAL_FIELDS } from './http/credentials.ts'
 import { isFieldName } from './http/fields.ts'
+import { type AuditOptions, type CheckedAudit, checkAudit } from './options-audit.ts'
 import {
   type CheckedReadYourWrites,
   type ReadYourWritesOptions,
@@ -14,7 +15,7 @@ import {
   checkReadYourWrites,
 } from './options-consistency.ts'
 import { MAX_TIMER_MS, OptionsReader } from './options-reader.ts'
-import { type CheckedRedis, checkRedis } from './options-redis.ts'
+import { type CheckedRedis, checkBreaker, checkRedis } from './options-redis.ts'
 import type { RouteCacheOptions } from './options-route.ts'
 import { type AnnounceOptions, isProcessName } from './presence-record.ts'
 import type { Durability } from './invalidation/redis-replicas.ts'
@@ -98,6 +99,11 @@ export interface ResponseCacheOptions {
    */
   inputGuard?: boolean | 'warn'
   /**
+   * Computes a share of the fresh hits once more and compares: `stats().audit` and the log name what a
+   * write forgot to invalidate. `true`: 1 %, at most one each second; see docs/audit.md. @default false
+   */
+  audit?: boolean | AuditOptions
+  /**
    * Seals what is stored in Redis, names and tags included, with keys that only the application has.
    * What is in this process's memory stays readable. `{ keys: [{ id, secret }] }`; see
    * docs/encryption.md. @default false
@@ -141,6 +147,7 @@ export interface CheckedOptions {
   xCache: boolean
   cacheGroups: boolean
   inputGuard: true | 'warn' | undefined
+  audit: CheckedAudit | undefined
   encryption: readonly EncryptionKey[] | undefined
   packing: Packing | false
   announce: AnnounceOptions | undefined
@@ -152,7 +159,7 @@ const WHERE = 'fastify-response-cache'
 const KNOWN = [
   ...['redis', 'namespace', 'memory', 'defaults', 'global', 'consistency', 'credentialHeaders'],
   ...['deadlineMs', 'softDeadlineMs', 'breaker', 'statusHeader', 'cacheGroups', 'onError'],
-  ...['decorateAs', 'readYourWrites', 'durability', 'inputGuard'],
+  ...['decorateAs', 'readYourWrites', 'durability', 'inputGuard', 'audit'],
   ...['encryption', 'compression', 'announce'],
 ]
 const DEFAULT_MAX_BYTES = 64 * 1024 * 1024
@@ -190,6 +197,7 @@ export function checkOptions(options: ResponseCacheOptions, app: FastifyInstance
     xCache: statusHeader === 'x-cache',
     cacheGroups: reader.flag('cacheGroups') ?? false,
     inputGuard: checkInputGuard(reader),
+    audit: checkAudit(reader),
     encryption: checkEncryption(reader),
     packing: checkCompression(reader),
     announce: checkAnnounce(reader),
@@ -265,15 +273,6 @@ function checkDeadlines(
   const deadlineMs = reader.integer('deadlineMs', 1, MAX_TIMER_MS) ?? 250
   const softDeadlineMs = reader.integer('softDeadlineMs', 1, deadlineMs) ?? Math.min(50, deadlineMs)
   return { deadlineMs, softDeadlineMs }
-}
-
-function checkBreaker(reader: OptionsReader): BreakerOptions | false {
-  if (reader.value('breaker') === false) return false
-  const breaker = reader.object('breaker', ['failures', 'resetMs'])
-  return {
-    failures: breaker?.integer('failures', 1) ?? 5,
-    resetMs: breaker?.integer('resetMs', 1) ?? 1000,
-  }
 }
 
 function checkInputGuard(reader: OptionsReader): CheckedOptions['inputGuard'] {

@@ -63,15 +63,12 @@ export const plugin: FastifyPluginAsync<ResponseCacheOptions> = async (app, opti
     emitsGroups: checked.cacheGroups,
     maxEntryBytes: checked.maxEntryBytes,
     maxRecordedBytes: checked.maxRecordedBytes,
-    revalidator: new Revalidator({
-      dispatch: (request, response) => app.routing(request, response),
-      now: Date.now,
-      onTrouble: (operation, error) => trouble.report(operation, error),
-    }),
+    revalidator: newRevalidator(app, trouble),
     fleet: guard && new FleetFlights(new RedisLeases(guard, checked.namespace, frames)),
     readYourWrites: guard && ownWrites(checked, tiers),
     inputGuard:
       checked.inputGuard && new InputGuard(checked.inputGuard, (line) => trouble.note(line)),
+    audit: checked.audit,
     requests: new RequestCapture(app, (raw, response) => app.routing(raw, response), 'cacheStatus'),
     readQuery: (target) => app.findRoute({ method: 'GET', url: target })?.searchParams,
   })
@@ -80,7 +77,7 @@ export const plugin: FastifyPluginAsync<ResponseCacheOptions> = async (app, opti
   decorate(app)
   attachRoutes(app, cache, checked)
   app.addHook('onReady', () => start(cache, client, checked))
-  app.addHook('onClose', () => client.close())
+  closeWith(app, cache, client)
   if (hadRoutes) warnOfMissedRoutes(app, log)
 }
 
@@ -111,6 +108,14 @@ async function openGuard(
     breaker: checked.breaker,
     onTrouble: (operation, error) => trouble.report(operation, withAdvice(error)),
     onChange: (change) => trouble.change(change),
+  })
+}
+
+function newRevalidator(app: FastifyInstance, trouble: Trouble): Revalidator {
+  return new Revalidator({
+    dispatch: (request, response) => app.routing(request, response),
+    now: Date.now,
+    onTrouble: (operation, error) => trouble.report(operation, error),
   })
 }
 
@@ -183,6 +188,12 @@ function clientSettings(
 ): ClientSettings {
   const isTtl = typeof ttl === 'number' || (typeof ttl === 'string' && ttl !== 'headers')
   return { defaultTtl: isTtl ? ttl : undefined, sealing, announce }
+}
+
+function closeWith(app: FastifyInstance, { audit }: ResponseCache, client: CacheClient): void {
+  // While connections are being closed requests are answered, and they are to begin nothing.
+  if (audit !== undefined) app.addHook('preClose', async () => audit.close())
+  app.addHook('onClose', () => client.close())
 }
 
 /** Only where it can have happened: every hook of an instance costs all its routes. */

@@ -25,6 +25,10 @@ export interface Policy extends CheckedRouteOptions {
   /** Request fields in the key, lower case. */
   readonly keyedFields: ReadonlySet<string>
   readonly keyed: KeyedCredentials
+  /** A share of its hits is computed once more. */
+  readonly audited: boolean
+  /** Whether a hit is an occasion for anything but its answer. */
+  readonly looksAtHits: boolean
   readonly stats: RouteStats
   readonly coalescing: RouteCoalescing
 }
@@ -34,6 +38,8 @@ export interface RouteFacts {
   constraints: Record<string, unknown>
   namespace: string
   checksFields: boolean
+  /** The plugin audits what its routes serve. */
+  audits: boolean
 }
 
 export function compilePolicy(
@@ -47,7 +53,9 @@ export function compilePolicy(
   // never make old responses be read in a new way.
   const { http } = options
   // The background knows nobody's identity.
-  const { earlyRefresh } = by === undefined && cookies.length === 0 ? options : { earlyRefresh: 0 }
+  const isForBackground = by === undefined && cookies.length === 0
+  const earlyRefresh = isForBackground ? options.earlyRefresh : 0
+  const audited = isForBackground && route.audits && options.audit
   const vary = [
     ...headers.map((name) => `h${name}`),
     ...cookies.map((name) => `c${name}`),
@@ -69,6 +77,8 @@ export function compilePolicy(
     hasVariants: headers.length > 0 || cookies.length > 0 || by !== undefined,
     checksFields: route.checksFields,
     keyedFields,
+    audited,
+    looksAtHits: audited || earlyRefresh !== 0,
     keyed: { headers: keyedFields, cookies: new Set(cookies) },
     stats,
     coalescing: new RouteCoalescing(stats),

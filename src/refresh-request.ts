@@ -4,6 +4,7 @@ import { Writable, finished } from 'node:stream'
 
 import inject from 'light-my-request'
 
+import type { AuditAnswer } from './audit-comparison.ts'
 import type { FleetLease } from './fleet-lease.ts'
 import { type KeyedCredentials, type RequestFields, cookiePairs } from './http/credentials.ts'
 
@@ -31,6 +32,8 @@ export interface RefreshContext {
   stored?: boolean
   /** Set where an invalidation came between: nothing has failed, and the next one may follow. */
   overtaken?: boolean
+  /** No refresh at all: the answer is for this alone, which compares it with what is stored. */
+  readonly audit?: (answer: AuditAnswer) => void
 }
 
 /** Set on the raw request: no client can send a symbol, and requests that a handler makes lack it. */
@@ -42,8 +45,8 @@ export function refreshOf(raw: object): RefreshContext | undefined {
 }
 
 /**
- * Whether this request, raw or Fastify's, is a refresh that the cache makes in the background: for
- * hooks, `genReqId`, `childLoggerFactory` and whatever else should tell it from a client's.
+ * Whether this request, raw or Fastify's, is one that the cache makes in the background, a refresh or
+ * an audit: for hooks, `genReqId`, `childLoggerFactory` and whatever else should tell it from a client's.
  */
 export function isRefresh(request: object): boolean {
   return refreshOf((request as { raw?: object }).raw ?? request) !== undefined

@@ -1,3 +1,4 @@
+import { type AuditorOptions, Auditor, loopWatcher } from './audit.ts'
 import { ByteBudget } from './byte-budget.ts'
 import { Collapser } from './collapser.ts'
 import type { FleetFlights } from './fleet-flight.ts'
@@ -32,6 +33,7 @@ export interface ResponseCacheParts {
   readYourWrites: ReadYourWrites | undefined
   requests: RequestCapture
   inputGuard?: InputGuard | undefined
+  audit?: AuditorOptions | undefined
   /** From 0 to 1, without 1. */
   random?: () => number
 }
@@ -50,6 +52,8 @@ export class ResponseCache {
   readonly requests: RequestCapture
   /** Where handlers are watched. */
   readonly inputGuard: InputGuard | undefined
+  /** Where hits are computed once more. */
+  readonly audit: Auditor | undefined
   readonly trouble: Trouble
   readonly credentialFields: readonly string[]
   readonly statusHeader: boolean
@@ -83,6 +87,7 @@ export class ResponseCache {
     this.readYourWrites = parts.readYourWrites
     this.requests = parts.requests
     this.inputGuard = parts.inputGuard
+    this.audit = parts.audit && newAuditor(parts.audit, parts)
     this.tiers.redis?.acceptBodies(parts.maxEntryBytes)
     this.random = parts.random ?? (() => Math.random())
   }
@@ -112,12 +117,14 @@ export class ResponseCache {
   /** Rejects when Redis does not confirm; this process has forgotten by then anyway. */
   async invalidate(invalidation: Invalidation): Promise<Receipt> {
     if (invalidation.tags.length === 0) return { ...this.log.position, before: 0 }
+    this.audit?.writes.noteInvalidation(invalidation.tags)
     if (!invalidateChannel.hasSubscribers) return this.log.invalidate(invalidation)
     const trace = { namespace: this.namespace, ...invalidation }
     return traced(invalidateChannel, trace, () => this.log.invalidate(invalidation))
   }
 
   async close(): Promise<void> {
+    this.audit?.close()
     this.collapser.clear()
     const fleetClosed = this.fleet?.close()
     await this.revalidator.close()
@@ -125,4 +132,12 @@ export class ResponseCache {
     await this.log.close()
     this.tiers.memory?.clear()
   }
+}
+
+function newAuditor(
+  options: AuditorOptions,
+  { tiers, revalidator, trouble }: ResponseCacheParts,
+): Auditor {
+  const note = (line: string): void => trouble.note(line)
+  return new Auditor({ ...options, tiers, revalidator, note, isBusy: loopWatcher() })
 }

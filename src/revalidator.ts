@@ -3,7 +3,12 @@ import type { RequestListener } from 'node:http'
 
 import { BackOff } from './back-off.ts'
 import { splitTarget } from './http/cache-key.ts'
-import { type RefreshContext, type RefreshRequest, sendRefresh } from './refresh-request.ts'
+import {
+  type RefreshContext,
+  type RefreshRequest,
+  type WhenAnswered,
+  sendRefresh,
+} from './refresh-request.ts'
 
 export interface RevalidatorOptions {
   /** Where requests enter the application: `app.routing`. */
@@ -34,6 +39,8 @@ export type Permit = (context: RefreshContext) => Promise<boolean>
 /** How long one refresh may take, its whole body included, in milliseconds. */
 export const MAX_REFRESH_MS = 30_000
 
+/** In place of a key. */
+const ASIDE = Symbol('aside')
 const FIRST_BACK_OFF_MS = 1000
 const MAX_BACK_OFF_MS = 60_000
 
@@ -44,11 +51,12 @@ const MAX_BACK_OFF_MS = 60_000
  */
 export class Revalidator {
   readonly #options: Required<RevalidatorOptions>
-  readonly #runs = new Map<string, Run>()
+  readonly #runs = new Map<string | symbol, Run>()
   readonly #backOff: BackOff
   // What a request keeps in an AsyncLocalStorage is its user's, and what a refresh makes is for all.
   readonly #outside = AsyncLocalStorage.snapshot()
   #closing: Promise<void> | undefined
+  #endAside: (() => void) | undefined
   #onIdle: (() => void) | undefined
 
   constructor(options: RevalidatorOptions) {
@@ -66,7 +74,7 @@ export class Revalidator {
     })
   }
 
-  /** Refreshes under way. */
+  /** Requests under way. */
   get running(): number {
     return this.#runs.size
   }
@@ -88,8 +96,45 @@ export class Revalidator {
     return true
   }
 
+  /**
+   * Makes a request that refreshes nothing, if no other such is under way; tells how it ended. What
+   * comes of it does not touch the refreshes, and `close` does not wait for it.
+   */
+  aside(request: RefreshRequest, context: RefreshContext, done: WhenAnswered): boolean {
+    if (this.#closing !== undefined || this.#endAside !== undefined) return false
+    const run: Run = { request, context, permit: undefined, timer: undefined, abort: () => {} }
+    const end: WhenAnswered = (outcome) => {
+      if (this.#runs.get(ASIDE) !== run) return
+      this.#endAside = undefined
+      this.#end(ASIDE, run)
+      done(outcome)
+    }
+    const endEarly = (why: string): void => {
+      end({ error: new Error(why) })
+      run.abort()
+    }
+    this.#runs.set(ASIDE, run)
+    this.#endAside = () => endEarly('it is not needed any more')
+    const { dispatch, maxRunMs } = this.#options
+    // First the response is sent that is the occasion for it.
+    this.#outside(() =>
+      setImmediate(() => {
+        if (this.#runs.get(ASIDE) !== run) return
+        run.timer = setTimeout(endEarly, maxRunMs, `no answer within ${maxRunMs} ms`).unref()
+        run.abort = sendRefresh(dispatch, request, context, end)
+      }),
+    )
+    return true
+  }
+
+  /** As if its client had gone. */
+  endAside(): void {
+    this.#endAside?.()
+  }
+
   /** Refuses further refreshes, waits for a moment for those under way, and ends the others. */
   close(): Promise<void> {
+    this.endAside()
     this.#closing ??= this.#finish()
     return this.#closing
   }
@@ -116,7 +161,7 @@ export class Revalidator {
     this.#end(key, run)
   }
 
-  #end(key: string, run: Run): void {
+  #end(key: string | symbol, run: Run): void {
     if (this.#runs.get(key) !== run) return
     this.#runs.delete(key)
     clearTimeout(run.timer)

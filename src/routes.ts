@@ -2,6 +2,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from
 
 import { InvalidOptionError } from './errors.ts'
 import { EXCHANGE, ROUTE, openExchange } from './exchange.ts'
+import { noteWrites } from './exchange-audit.ts'
 import { traceHandler } from './exchange-around.ts'
 import { watchInputs } from './exchange-inputs.ts'
 import { listenToSerializer } from './exchange-serializer.ts'
@@ -33,6 +34,9 @@ export function attachRoutes(
   const cachedShapes = new Set<string>()
   scope.addHook('onRoute', (route: CachedRoute) => {
     const own = ownOptions(route, checked)
+    if (cache.audit !== undefined && hasUnsafe(route)) {
+      route.preHandler = prepended(route.preHandler, noteWrites(cache.audit, cache.tiers.now))
+    }
     if (own === false || route.websocket === true) return
     const options = optionsOf(route, own, checked)
     const attached = route[ATTACHMENT]
@@ -135,6 +139,7 @@ function compile(
       constraints: route.constraints ?? {},
       namespace: cache.namespace,
       checksFields: route.schema?.headers !== undefined,
+      audits: cache.audit !== undefined,
     },
     own,
     cache.statsOf(route.url),

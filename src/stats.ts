@@ -1,3 +1,4 @@
+import type { AuditStats } from './audit.ts'
 import type { FleetState } from './fleet-flight.ts'
 import type { LogState } from './invalidation/log.ts'
 import type { Policy } from './policy.ts'
@@ -29,6 +30,8 @@ export interface Stats extends RouteStats {
   flights: number
   /** Of routes with `coalesce: { fleet: true }`; undefined without Redis. */
   fleet: FleetState | undefined
+  /** Of the plugin option `audit`; undefined without it. */
+  audit: AuditStats | undefined
 }
 
 export interface RouteState extends RouteStats {
@@ -75,8 +78,8 @@ export class ValueCounters {
   }
 }
 
-/** All of `stats()` but what is told by route and by namespace. */
-export type Totals = Omit<Stats, 'routes' | 'namespaces'>
+/** All of `stats()` but what is told by route, by namespace and by finding. */
+export type Totals = Omit<Stats, 'routes' | 'namespaces' | 'audit'>
 
 /** What of a route is cheap enough to be read each second. */
 export type RouteFigures = Pick<
@@ -118,6 +121,7 @@ export class Figures {
       ...this.totals(),
       routes: routeStates(this.#cache),
       namespaces: this.#values.byNamespace(),
+      audit: this.#cache.audit?.state(),
     }
   }
 

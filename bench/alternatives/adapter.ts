@@ -17,7 +17,15 @@ export interface Adapter {
   invalidateTag?: (tag: string) => Promise<unknown>
 }
 
+export interface Place {
+  redisUrl: string
+  /** There are other processes on this Redis, and it is told so where it can be. */
+  several: boolean
+  /** Of the client for Redis, where that is ioredis. */
+  client: { commandTimeout?: number }
+}
+
 /** Sets the peer up, before there are routes. */
-export type SetUp = (app: FastifyInstance, redisUrl: string) => Promise<Adapter>
+export type SetUp = (app: FastifyInstance, place: Place) => Promise<Adapter>
 
 export const TTL_SECONDS = 3600

@@ -15,6 +15,7 @@ export interface Peer {
 }
 
 const KEYV = { '@keyv/redis': '5.1.6', keyv: '5.6.0' }
+const QIFIED = { '@qified/redis': '0.10.1', qified: '0.10.1' }
 
 export const OURS = 'fastify-response-cache'
 
@@ -76,16 +77,16 @@ export const PEERS: readonly Peer[] = [
     name: 'cacheable',
     keeps: 'values',
     shared: true,
-    packages: { cacheable: '2.5.0', ...KEYV },
+    packages: { cacheable: '2.5.0', ...KEYV, ...QIFIED },
     docs: 'https://cacheable.org/docs/cacheable/#basic-usage',
     setUp:
-      '`secondary: new KeyvRedis(url)`, `tags: true`; `getOrSet` and `delete(key)`, for tags `set` and `tags.invalidateTag`, as `getOrSet` takes none',
+      '`secondary: new KeyvRedis(url)`, `getOrSet`, `delete(key)`, with `sync` over Redis where there are several processes; for tags a cache with `tags: true`, `set` and `invalidateTag`, as `getOrSet` takes none',
   },
   {
     name: 'cacheable-non-blocking',
     keeps: 'values',
     shared: true,
-    packages: { cacheable: '2.5.0', ...KEYV },
+    packages: { cacheable: '2.5.0', ...KEYV, ...QIFIED },
     docs: 'https://cacheable.org/docs/cacheable/#non-blocking-with-keyvredis',
     setUp:
       'The same with `createKeyvNonBlocking(url)` and `nonBlocking: true`, which its documentation has against hanging on Redis',

@@ -2,25 +2,25 @@
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 
 import { serveTest } from '../../test/support/processes.ts'
-import type { Adapter, SetUp } from './adapter.ts'
+import type { Adapter, Place, SetUp } from './adapter.ts'
 import { PAGES, type Page, type Read } from './pages.ts'
 import { OURS } from './peers.ts'
 
 export interface SiteOptions {
   /** Of peers.ts, or 'none'. */
   peer: string
-  redisUrl: string
+  place: Place
 }
 
 let arrived = 0
 let port = 0
 const { ask } = serveTest({
-  start: async ({ peer, redisUrl }: SiteOptions) => {
+  start: async ({ peer, place }: SiteOptions) => {
     const app = Fastify()
     app.addHook('onRequest', async () => {
       arrived += 1
     })
-    const adapter = peer === 'none' ? bare : await setUp(app, peer, redisUrl)
+    const adapter = peer === 'none' ? bare : await setUp(app, peer, place)
     addPages(app, adapter)
     await app.listen({ port: 0, host: '127.0.0.1' })
     port = (app.server.address() as { port: number }).port
@@ -36,10 +36,10 @@ const read: Read = (name) => ask<string>('read', name)
 
 const bare: Adapter = { invalidate: async () => {} }
 
-async function setUp(app: FastifyInstance, peer: string, redisUrl: string): Promise<Adapter> {
+async function setUp(app: FastifyInstance, peer: string, place: Place): Promise<Adapter> {
   const file = peer === OURS ? OURS : peer.replace('@fastify/', 'fastify-')
   const module = (await import(`./adapters/${file}.js`)) as { default: SetUp }
-  return module.default(app, redisUrl)
+  return module.default(app, place)
 }
 
 const guard = async (request: FastifyRequest, reply: FastifyReply): Promise<unknown> =>
@@ -51,6 +51,7 @@ function addPages(app: FastifyInstance, adapter: Adapter): void {
     app.get(page.url, { ...hooks, ...adapter.route?.(page.name) }, handlerOf(page, adapter))
   }
   app.put('/item/:id', async (request, reply) => {
+    await read(`PUT ${request.url}`)
     await adapter.invalidate(request.url, request.url)
     return reply.code(204).send()
   })

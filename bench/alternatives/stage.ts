@@ -3,11 +3,13 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { TestProcess } from '../../test/support/processes.ts'
 import { PORTS, type RedisServer, startRedis } from '../../test/support/redis.ts'
 import { type Answer, type Ask, PATIENCE_MS, ask } from './client.ts'
+import type { Place } from './adapter.ts'
 import type { Peer } from './peers.ts'
 import type { SiteOptions } from './site.ts'
 import { Truth } from './truth.ts'
 
 const START_MS = 15_000
+export const SETTLED_MS = 300
 
 /** Answers with what went wrong, in words that may stand in the table. */
 export class Outcome extends Error {}
@@ -47,6 +49,13 @@ export class Site {
     return (await this.get(path, headers)).body.toString()
   }
 
+  /** The first time: what stores behind its answer has time for it. */
+  async fill(path: string, headers?: Record<string, string>): Promise<Answer> {
+    const answer = await this.get(path, headers)
+    await sleep(SETTLED_MS)
+    return answer
+  }
+
   /** A write, with the invalidation after it. */
   async put(path: string): Promise<void> {
     const answer = await this.try(path, { method: 'PUT' })
@@ -79,9 +88,18 @@ export class Stage {
     return (this.#redis ??= await startRedis())
   }
 
+  /** Two processes on one Redis. */
+  async sites(): Promise<[Site, Site]> {
+    return [await this.site({ several: true }), await this.site({ several: true })]
+  }
+
   /** A process with the peer set up; all of them use the same Redis, unless told otherwise. */
-  async site(peer: string = this.peer.name, redisUrl?: string): Promise<Site> {
-    const options: SiteOptions = { peer, redisUrl: redisUrl ?? (await this.redis()).url }
+  async site(place: Partial<Place> = {}, peer: string = this.peer.name): Promise<Site> {
+    const redisUrl = place.redisUrl ?? (await this.redis()).url
+    const options: SiteOptions = {
+      peer,
+      place: { several: false, client: {}, ...place, redisUrl },
+    }
     const module = new URL('./site.js', import.meta.url).pathname
     const starting = TestProcess.start(module, options, {
       read: (name: string) => this.truth.read(name),

@@ -4,13 +4,14 @@ import { setTimeout as sleep } from 'node:timers/promises'
 export class Truth {
   readonly #values = new Map<string, string>()
   readonly #runs = new Map<string, number>()
-  #held: (() => void)[] | undefined
+  #held: { name: string; waiting: (() => void)[] } | undefined
 
   /** A handler's question. What it gets is what is true as it asks, however long that takes. */
   async read(name: string): Promise<string> {
     this.#runs.set(name, this.runs(name) + 1)
     const value = this.#values.get(name) ?? 'old'
-    if (this.#held !== undefined) await new Promise<void>((resolve) => this.#held!.push(resolve))
+    const held = this.#held
+    if (held?.name === name) await new Promise<void>((resolve) => held.waiting.push(resolve))
     return value
   }
 
@@ -22,12 +23,12 @@ export class Truth {
     this.#values.set(name, value)
   }
 
-  hold(): void {
-    this.#held = []
+  hold(name: string): void {
+    this.#held = { name, waiting: [] }
   }
 
   release(): void {
-    const held = this.#held ?? []
+    const held = this.#held?.waiting ?? []
     this.#held = undefined
     for (const resolve of held) resolve()
   }

@@ -50,7 +50,8 @@ async function run({ url, rate, writes, seconds }: TrafficOptions): Promise<void
     if (sender.leftOut > 0) {
       say(`  ${sender.leftOut} were not sent: the demo does not keep up with --rate ${rate}.\n`)
     }
-    if (sender.total.failed === sender.total.requests) process.exitCode = 1
+    const { failed, requests } = sender.total
+    if (failed > 0 && failed === requests) process.exitCode = 1
   })
   if (seconds !== undefined) setTimeout(() => void end(), seconds * 1000)
 }

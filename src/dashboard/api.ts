@@ -56,7 +56,7 @@ function addReads(
         pid: process.pid,
         host: hostname(),
         node: process.version,
-        startedAt: performance.timeOrigin,
+        startedAt: Math.round(performance.timeOrigin),
       },
       readOnly,
     }
@@ -97,8 +97,11 @@ function addQuestions(api: FastifyInstance, views: ReadonlyMap<string, View>): v
     const { body = false, ...asked } = readEntry(request.body)
     const { client } = viewOf(views, asked)
     const options = { body, headers: true }
-    const exact = await client.inspect(requestOf(asked, request), options)
-    const found = exact.length > 0 ? exact : await client.inspect({ url: asked.url }, options)
+    let found = await client.inspect(requestOf(asked, request), options)
+    // Who names neither host nor fields means the path, wherever it is stored.
+    if (found.length === 0 && isPathOnly(asked)) {
+      found = await client.inspect({ url: asked.url }, options)
+    }
     return sendJson(reply, found.map(entryOf))
   })
   api.post('/api/preview', ROUTE, async (request, reply) => {
@@ -133,12 +136,18 @@ function viewOf(views: ReadonlyMap<string, View>, { cache }: { cache?: string })
   throw new InvalidArgumentError(`there is no cache '${String(cache)}'; there are ${known}`)
 }
 
+const ABSOLUTE = /^https?:\/\//i
+
+function isPathOnly({ url, headers = {} }: ExplainRequest): boolean {
+  return !ABSOLUTE.test(url) && Object.keys(headers).length === 0
+}
+
 /** A path is one of this server, as who asks reaches it. */
 function requestOf(
   { method = 'GET', url, headers = {} }: ExplainRequest,
   { protocol, host }: FastifyRequest,
 ): Required<Omit<ExplainRequest, 'cache'>> {
-  if (/^https?:\/\//i.test(url)) return { method, url, headers }
+  if (ABSOLUTE.test(url)) return { method, url, headers }
   return { method, url: `${protocol}://${host}${url.startsWith('/') ? '' : '/'}${url}`, headers }
 }
 

@@ -7,8 +7,13 @@ const MAX_BODY_BYTES = 65_536
 
 /** What is stored, as JSON can carry it. */
 export function entryOf({ body, headers = [], ...rest }: Inspection): Entry {
-  const entry: Entry = { ...rest, headers }
+  const entry: Entry = { ...rest, headers: headers.map(withoutSecret) }
   return body === undefined ? entry : { ...entry, body: shown(body) }
+}
+
+/** Where `setCookie` allows that they are stored. */
+function withoutSecret([name, value]: Entry['headers'][0]): Entry['headers'][0] {
+  return [name, name.toLowerCase() === 'set-cookie' ? value.replace(/=.*/s, '=…') : value]
 }
 
 function shown(body: string | Buffer): NonNullable<Entry['body']> {

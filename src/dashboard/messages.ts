@@ -67,7 +67,7 @@ export interface EntryRequest extends ExplainRequest {
 }
 
 export interface Entry extends Omit<Inspection, 'body'> {
-  /** Field names and values as they are replayed; of `set-cookie` and the like nothing is ever stored. */
+  /** Field names and values as they are replayed; of `set-cookie` the names of cookies alone. */
   headers: [name: string, value: string][]
   /** As text where it is text, else in base64; at most 64 KiB of it. */
   body?: { text: string; encoding: 'utf8' | 'base64'; truncated: boolean }

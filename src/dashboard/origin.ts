@@ -29,10 +29,10 @@ export function checkOrigin(request: FastifyRequest, trust: Trust): void {
 }
 
 /** Where nobody has to log in, a page could lead its own name to this address (DNS rebinding). */
-function checkHost({ host }: FastifyRequest, { hosts }: Trust): void {
+function checkHost({ protocol, host }: FastifyRequest, { hosts }: Trust): void {
   if (hosts === undefined || isFixedHost(host) || hosts.has(host)) return
   throw new DashboardRefusalError(
     `the dashboard is unprotected, so that names of hosts have to be known: ` +
-      `origins: ['https://${host}'], or a guard in onRequest`,
+      `origins: ['${protocol}://${host}'], or a guard in onRequest`,
   )
 }

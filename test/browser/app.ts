@@ -16,6 +16,7 @@ export interface Setup {
   /** @default unprotected */
   dashboard?: (app: FastifyInstance) => DashboardOptions
   before?: (app: FastifyInstance) => unknown
+  routes?: (app: FastifyInstance) => unknown
 }
 
 export async function buildShop(setup: Setup = {}): Promise<FastifyInstance> {
@@ -42,6 +43,7 @@ export async function buildShop(setup: Setup = {}): Promise<FastifyInstance> {
     return { basket: [] }
   })
   app.get('/secret', { config: { cache: true } }, async () => ({ text: 'THE STORED BODY' }))
+  await setup.routes?.(app)
   return app
 }
 

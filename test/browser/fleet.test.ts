@@ -77,3 +77,14 @@ it('the page says when its process is gone, and goes on when it is back', async 
     await page.waitForTimeout(300)
   }
 })
+
+it('the page says when nothing comes although the connection is open, and goes on when it does', async (t) => {
+  const { process, client } = await startProcess(t, {})
+  const { page } = await openDashboard(t, client.origin)
+  const status = page.getByRole('status').first()
+  await status.getByText('Live').waitFor()
+  process.freeze()
+  await status.getByText('No news').waitFor()
+  process.thaw()
+  await status.getByText('Live').waitFor()
+})

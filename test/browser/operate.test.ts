@@ -122,6 +122,21 @@ it('explain tells why a request is a miss, a hit or never stored', async (t) => 
   assert.deepEqual(complaints, [])
 })
 
+it('what cannot be looked up is said beside the form', async (t) => {
+  const { page } = await open(t)
+  const panel = section(page, 'Explain a request')
+  await panel.getByRole('button', { name: 'Explain' }).click()
+  await panel.getByRole('alert').getByText('Which URL?').waitFor()
+  assert.equal(await page.evaluate('document.activeElement.id'), 'look-up-url')
+  await panel.getByLabel('URL or path').fill('/products/9')
+  await panel.getByRole('button', { name: 'Show stored entry' }).click()
+  await panel.getByText('Nothing is stored under the key').waitFor()
+  await panel.getByText('Header fields').click()
+  await panel.getByLabel(/One field a line/).fill('no colon')
+  await panel.getByRole('button', { name: 'Explain' }).click()
+  await panel.getByRole('alert').getByText('Line 1').waitFor()
+})
+
 it('header fields that are typed count in the explanation', async (t) => {
   const { page } = await open(t)
   const panel = section(page, 'Explain a request')

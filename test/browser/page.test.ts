@@ -4,6 +4,7 @@ import { it } from 'node:test'
 
 import type { Page } from 'playwright-core'
 
+import responseCache, { type CacheClient } from '../../src/index.ts'
 import { eventually } from '../demo/demo.ts'
 import { startShop } from './app.ts'
 import { textTooFaint } from './contrast.ts'
@@ -103,4 +104,46 @@ it('no window, from that of a phone on, is scrolled sideways', async (t) => {
     await page.setViewportSize({ width, height: 844 })
     assert.equal(await page.evaluate('document.documentElement.scrollWidth'), width)
   }
+})
+
+it('of many routes the page shows the first ones, and finds the others', async (t) => {
+  const shop = await startShop(t, {
+    routes: (app) => {
+      for (let index = 10; index < 50; index++) {
+        app.get(`/page-${index}`, { config: { cache: true } }, async () => 'page')
+      }
+    },
+  })
+  for (let index = 10; index < 50; index++) await shop.client.get(`/page-${index}`)
+  const { page } = await shop.open()
+  const rows = page.getByRole('table').first().getByRole('rowheader')
+  await page.getByRole('button', { name: 'Show all 44' }).click()
+  assert.equal(await rows.count(), 44)
+  await page.getByRole('button', { name: 'Show the first 25' }).click()
+  assert.equal(await rows.count(), 25)
+  await page.getByRole('searchbox', { name: 'Filter routes' }).fill('PAGE-49')
+  assert.deepEqual(await rows.allInnerTexts(), ['/page-49'])
+})
+
+it('of several caches one is chosen, and the address of the page says which', async (t) => {
+  let second: CacheClient
+  const shop = await startShop(t, {
+    before: (app) =>
+      app.register(async (scope) => {
+        await scope.register(responseCache, { defaults: { ttl: '1h' } })
+        second = scope.cache
+      }),
+    dashboard: (app) => ({ unprotected: true, caches: { first: app.cache, second } }),
+  })
+  await shop.client.get('/products/1')
+  const { page, complaints } = await shop.open()
+  const routes = page.getByRole('table').first()
+  await routes.getByRole('rowheader', { name: '/products/:id', exact: true }).waitFor()
+  await page.getByRole('combobox', { name: 'Cache' }).selectOption('second')
+  await page.getByText('No routes are cached yet').waitFor()
+  assert.equal(new URL(page.url()).search, '?cache=second')
+  await page.reload()
+  await live(page)
+  assert.equal(await page.title(), 'second · Response cache')
+  assert.deepEqual(complaints, [])
 })

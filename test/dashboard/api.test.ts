@@ -111,8 +111,12 @@ describe('What the dashboard shows', () => {
     const client = await startDashboard(t, { build: addProducts })
     for (const host of ['a.example', 'b.example']) await client.get('/products/1', { host })
     assert.equal(read<Entry[]>(await ask(client, 'entry', { url: '/products/1' })).length, 2)
-    const one = { url: 'http://a.example/products/1' }
-    assert.equal(read<Entry[]>(await ask(client, 'entry', one)).length, 1)
+    const a = { url: 'http://a.example/products/1' }
+    assert.equal(read<Entry[]>(await ask(client, 'entry', a)).length, 1)
+    // Whoever says more means no other.
+    const c = { url: 'http://c.example/products/1' }
+    const named = { url: '/products/1', headers: { host: 'c.example' } }
+    for (const none of [c, named]) assert.deepEqual(read(await ask(client, 'entry', none)), [])
   })
 
   it('is the right variant, in both tiers', async (t) => {
@@ -136,6 +140,26 @@ describe('What the dashboard shows', () => {
         ['redis', 'fr'],
       ],
     )
+  })
+
+  it('is not the values of cookies, where a route stores them', async (t) => {
+    const config = { cache: { ttl: 'headers', setCookie: 'store' } } as const
+    const client = await startDashboard(t, {
+      build: (app) =>
+        app.get('/login', { config }, async (_request, reply) => {
+          reply
+            .header('cache-control', 'public, s-maxage=60')
+            .header('set-cookie', ['a=1; Path=/', 'b=2'])
+          return 'text'
+        }),
+    })
+    await client.get('/login')
+    const [entry] = read<Entry[]>(await ask(client, 'entry', { url: '/login' }))
+    const cookies = entry!.headers.filter(([name]) => name === 'set-cookie')
+    assert.deepEqual(cookies, [
+      ['set-cookie', 'a=…'],
+      ['set-cookie', 'b=…'],
+    ])
   })
 
   it('is at most 64 KiB of a body, as text where it is text', async (t) => {

@@ -180,9 +180,10 @@ async function namesTold(t: TestContext): Promise<Map<string, Set<string>>> {
   return told
 }
 
-/** Nothing has failed here, and a counter that counted nothing has no sample. */
+/** Nothing has failed here nor is audited, and a counter that counted nothing has no sample. */
 function withTrouble(stats: FastifyInstance['cache']['stats']): typeof stats {
-  return () => ({ ...stats(), failures: { get: 1 } })
+  const audit = { checked: 1, same: 1, different: 0, failed: 0, skipped: {}, findings: [] }
+  return () => ({ ...stats(), failures: { get: 1 }, audit })
 }
 
 function assertAnswered(expressions: readonly string[], told: Map<string, Set<string>>): void {

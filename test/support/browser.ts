@@ -94,7 +94,9 @@ async function listen(page: Page, origin: string): Promise<string[]> {
     if (!isLocal && url.origin !== origin) complaints.push(`another origin: ${request.url()}`)
   })
   page.on('requestfailed', (request) => {
-    complaints.push(`failed: ${request.url()} ${request.failure()?.errorText}`)
+    const why = request.failure()?.errorText
+    // What the page itself has given up, as a stream that it closes.
+    if (why !== 'net::ERR_ABORTED') complaints.push(`failed: ${request.url()} ${why}`)
   })
   page.on('response', (response) => {
     if (response.status() >= 400) complaints.push(`${response.status()}: ${response.url()}`)

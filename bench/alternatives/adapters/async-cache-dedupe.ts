@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 
-import { type Adapter, TTL_SECONDS } from '../adapter.ts'
+import { type Adapter, type Place, TTL_SECONDS } from '../adapter.ts'
 import { load } from '../install.ts'
 
 interface Arguments {
@@ -12,8 +12,8 @@ interface Cache {
   invalidateAll(references: string[]): Promise<unknown>
 }
 
-export default async function setUp(_app: FastifyInstance, redisUrl: string): Promise<Adapter> {
-  const { Redis } = await load<{ Redis: new (url: string) => object }>('ioredis')
+export default async function setUp(_app: FastifyInstance, place: Place): Promise<Adapter> {
+  const { Redis } = await load<{ Redis: new (url: string, options: object) => object }>('ioredis')
   const { createCache } = await load<{ createCache: (options: object) => Cache }>(
     'async-cache-dedupe',
   )
@@ -21,7 +21,10 @@ export default async function setUp(_app: FastifyInstance, redisUrl: string): Pr
     ttl: TTL_SECONDS,
     storage: {
       type: 'redis',
-      options: { client: new Redis(redisUrl), invalidation: { referencesTTL: TTL_SECONDS } },
+      options: {
+        client: new Redis(place.redisUrl, place.client),
+        invalidation: { referencesTTL: TTL_SECONDS },
+      },
     },
   })
   // It keeps functions of arguments: what a page is made by is found by its key.

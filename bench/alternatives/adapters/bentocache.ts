@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 
-import { type Adapter, TTL_SECONDS } from '../adapter.ts'
+import { type Adapter, type Place, TTL_SECONDS } from '../adapter.ts'
 import { load } from '../install.ts'
 
 interface Store {
@@ -14,7 +14,7 @@ interface Bento {
 }
 type Driver = (options: object) => unknown
 
-export default async function setUp(_app: FastifyInstance, redisUrl: string): Promise<Adapter> {
+export default async function setUp(_app: FastifyInstance, place: Place): Promise<Adapter> {
   const { BentoCache, bentostore } = await load<{
     BentoCache: new (options: object) => Bento
     bentostore: () => Store
@@ -24,8 +24,8 @@ export default async function setUp(_app: FastifyInstance, redisUrl: string): Pr
     redisDriver: Driver
     redisBusDriver: Driver
   }>('bentocache/drivers/redis')
-  const { hostname, port } = new URL(redisUrl)
-  const connection = { host: hostname, port: Number(port) }
+  const { hostname, port } = new URL(place.redisUrl)
+  const connection = { host: hostname, port: Number(port), ...place.client }
   const bento = new BentoCache({
     default: 'multitier',
     ttl: `${TTL_SECONDS}s`,

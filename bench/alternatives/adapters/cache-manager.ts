@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 
-import { type Adapter, TTL_SECONDS } from '../adapter.ts'
+import { type Adapter, type Place, TTL_SECONDS } from '../adapter.ts'
 import { load } from '../install.ts'
 
 interface Cache {
@@ -9,13 +9,13 @@ interface Cache {
 }
 type Class = new (options: unknown) => { on?(event: 'error', listener: () => void): void }
 
-export default async function setUp(_app: FastifyInstance, redisUrl: string): Promise<Adapter> {
+export default async function setUp(_app: FastifyInstance, place: Place): Promise<Adapter> {
   const { createCache } = await load<{ createCache: (options: object) => Cache }>('cache-manager')
   const { CacheableMemory } = await load<{ CacheableMemory: Class }>('cacheable')
   const { default: KeyvRedis } = await load<{ default: Class }>('@keyv/redis')
   const { Keyv } = await load<{ Keyv: Class }>('keyv')
   const memory = new Keyv({ store: new CacheableMemory({ ttl: 60_000, lruSize: 5000 }) })
-  const redis = new Keyv({ store: new KeyvRedis(redisUrl) })
+  const redis = new Keyv({ store: new KeyvRedis(place.redisUrl) })
   redis.on?.('error', () => {})
   const cache = createCache({ stores: [memory, redis] })
   return {

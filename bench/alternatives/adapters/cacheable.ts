@@ -1,9 +1,9 @@
 import type { FastifyInstance } from 'fastify'
 
-import { type Adapter, TTL_SECONDS } from '../adapter.ts'
+import { type Adapter, type Place, TTL_SECONDS } from '../adapter.ts'
 import { load } from '../install.ts'
 
-export interface Cache {
+interface Cache {
   get(key: string): Promise<unknown>
   set(key: string, value: unknown, options: object): Promise<unknown>
   getOrSet(key: string, make: () => Promise<unknown>, options: object): Promise<unknown>
@@ -12,27 +12,41 @@ export interface Cache {
   tags: { invalidateTag(tag: string): Promise<unknown> }
 }
 
-export type Cacheable = new (options: object) => Cache
-
-export function adapterOf(cache: Cache): Adapter {
-  cache.on('error', () => {})
+/** With the options that differ between the set-ups, made anew for each cache. */
+export async function adapterWith(options: () => object, place: Place): Promise<Adapter> {
+  const { Cacheable } = await load<{ Cacheable: new (options: object) => Cache }>('cacheable')
+  const make = (more: object): Cache => {
+    const cache = new Cacheable({ ...options(), ...more })
+    cache.on('error', () => {})
+    return cache
+  }
   const ttl = `${TTL_SECONDS}s`
+  const cache = make(place.several ? { sync: await sync(place) } : {})
+  // getOrSet takes no tags, and tags cost a read of Redis for each get: they are only where they are asked for.
+  const tagged = make({ tags: true })
   return {
-    value: (key, _tag, make) => cache.getOrSet(key, make, { ttl }),
+    value: (key, _tag, factory) => cache.getOrSet(key, factory, { ttl }),
     invalidate: (_tag, key) => cache.delete(key),
-    taggedValue: async (key, tag, make) => {
-      const kept = await cache.get(key)
+    taggedValue: async (key, tag, factory) => {
+      const kept = await tagged.get(key)
       if (kept !== undefined) return kept
-      const made = await make()
-      await cache.set(key, made, { ttl, tags: [tag] })
+      const made = await factory()
+      await tagged.set(key, made, { ttl, tags: [tag] })
       return made
     },
-    invalidateTag: (tag) => cache.tags.invalidateTag(tag),
+    invalidateTag: (tag) => tagged.tags.invalidateTag(tag),
   }
 }
 
-export default async function setUp(_app: FastifyInstance, redisUrl: string): Promise<Adapter> {
-  const { Cacheable } = await load<{ Cacheable: Cacheable }>('cacheable')
+/** "Distributed Updates" of its documentation: deletions reach the memory of other processes. */
+async function sync({ redisUrl }: Place): Promise<object> {
+  const { RedisMessageProvider } = await load<{
+    RedisMessageProvider: new (options: object) => object
+  }>('@qified/redis')
+  return { qified: new RedisMessageProvider({ uri: redisUrl }) }
+}
+
+export default async function setUp(_app: FastifyInstance, place: Place): Promise<Adapter> {
   const { default: KeyvRedis } = await load<{ default: new (url: string) => object }>('@keyv/redis')
-  return adapterOf(new Cacheable({ secondary: new KeyvRedis(redisUrl), tags: true }))
+  return adapterWith(() => ({ secondary: new KeyvRedis(place.redisUrl) }), place)
 }

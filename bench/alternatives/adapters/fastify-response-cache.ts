@@ -1,13 +1,15 @@
 import type { FastifyInstance } from 'fastify'
 import responseCache from 'fastify-response-cache'
 
-import { type Adapter, TTL_SECONDS } from '../adapter.ts'
+import { type Adapter, type Place, TTL_SECONDS } from '../adapter.ts'
 
 const tagOfItem = (request: { url: string }): string[] => [request.url]
 
-export default async function setUp(app: FastifyInstance, redis: string): Promise<Adapter> {
+export default async function setUp(app: FastifyInstance, place: Place): Promise<Adapter> {
+  const { redisUrl, client } = place
+  const { hostname, port } = new URL(redisUrl)
   await app.register(responseCache, {
-    redis,
+    redis: { host: hostname, port: Number(port), ...client },
     namespace: 'alternatives',
     global: true,
     defaults: { ttl: TTL_SECONDS },

@@ -7,7 +7,7 @@ const ITEM = '/item/1'
 /** How many handlers run for requests that all are there before the first one answers. */
 async function runs(stage: Stage, sites: readonly Site[]): Promise<string> {
   for (const site of sites) await site.get('/item/0')
-  stage.truth.hold()
+  stage.truth.hold(ITEM)
   const all = Array.from({ length: REQUESTS }, (_, index) => sites[index % sites.length]!.get(ITEM))
   const answers = Promise.all(all)
   let arrived = 0
@@ -30,6 +30,6 @@ export const LOAD: readonly Check[] = [
   {
     title: 'The same over two processes',
     means: isShared,
-    run: async (stage) => runs(stage, [await stage.site(), await stage.site()]),
+    run: async (stage) => runs(stage, await stage.sites()),
   },
 ]

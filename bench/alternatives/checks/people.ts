@@ -6,8 +6,8 @@ function perRequest(path: string, ...fields: Record<string, string>[]): Check['r
   return async (stage: Stage) => {
     const site = await stage.site()
     const [first, second] = fields
-    const mine = await site.text(path, first)
-    const theirs = await site.text(path, second)
+    const mine = (await site.fill(path, first)).body.toString()
+    const theirs = (await site.fill(path, second)).body.toString()
     if (theirs === mine) return "the first one's"
     // Whether it was kept at all says what the answer is worth.
     await site.text(path, second)
@@ -32,7 +32,7 @@ export const PEOPLE: readonly Check[] = [
     run: async (stage) => {
       const site = await stage.site()
       const pass = { 'x-pass': 'let-me-in' }
-      await site.get('/guarded', pass)
+      await site.fill('/guarded', pass)
       await site.get('/guarded', pass)
       const kept = stage.truth.runs('/guarded') === 1 ? '' : '; not kept'
       const { status } = await site.get('/guarded')
@@ -54,7 +54,7 @@ export const PEOPLE: readonly Check[] = [
     means: keepsResponses,
     run: async (stage) => {
       const site = await stage.site()
-      const [first] = (await site.get('/set-cookie')).headers['set-cookie'] ?? []
+      const [first] = (await site.fill('/set-cookie')).headers['set-cookie'] ?? []
       const [second] = (await site.get('/set-cookie')).headers['set-cookie'] ?? []
       if (stage.truth.runs('/set-cookie') === 2) return 'not kept'
       return second === first ? 'sent again' : 'left out'

@@ -2,12 +2,21 @@ import { setTimeout as sleep } from 'node:timers/promises'
 
 import { type Check, isShared } from '../check.ts'
 import { type Answer, PATIENCE_MS } from '../client.ts'
-import { Outcome, Stage } from '../stage.ts'
+import { OURS, type Peer } from '../peers.ts'
+import { Outcome, type Site, Stage } from '../stage.ts'
 
 function inWords(answer: Answer | undefined): string {
   if (answer === undefined) return `no answer in ${PATIENCE_MS / 1000} s`
   return `${answer.status} in ${answer.seconds.toFixed(1)} s`
 }
+
+async function warm(site: Site): Promise<void> {
+  await site.fill('/item/1')
+  await site.get('/item/1')
+}
+
+/** Its client is ioredis, and made by the application. */
+const takesIoredis = (peer: Peer): boolean => 'ioredis' in peer.packages || peer.name === OURS
 
 export const REDIS_AWAY: readonly Check[] = [
   {
@@ -15,7 +24,17 @@ export const REDIS_AWAY: readonly Check[] = [
     means: isShared,
     run: async (stage) => {
       const site = await stage.site()
-      for (const path of ['/item/1', '/item/1']) await site.get(path)
+      await warm(site)
+      ;(await stage.redis()).freeze()
+      return inWords(await site.try('/item/2'))
+    },
+  },
+  {
+    title: 'The same, with `commandTimeout: 500` in the options of ioredis',
+    means: takesIoredis,
+    run: async (stage) => {
+      const site = await stage.site({ client: { commandTimeout: 500 } })
+      await warm(site)
       ;(await stage.redis()).freeze()
       return inWords(await site.try('/item/2'))
     },
@@ -25,7 +44,7 @@ export const REDIS_AWAY: readonly Check[] = [
     means: isShared,
     run: async (stage) => {
       const site = await stage.site()
-      for (const path of ['/item/1', '/item/1']) await site.get(path)
+      await warm(site)
       ;(await stage.redis()).freeze()
       await sleep(3000)
       const before = stage.truth.runs('/item/1')
@@ -39,7 +58,7 @@ export const REDIS_AWAY: readonly Check[] = [
     means: isShared,
     run: async (stage) => {
       const site = await stage.site()
-      for (const path of ['/item/1', '/item/1']) await site.get(path)
+      await warm(site)
       ;(await stage.redis()).freeze()
       return inWords(await site.try('/item/1', { method: 'PUT' }))
     },
@@ -48,7 +67,7 @@ export const REDIS_AWAY: readonly Check[] = [
     title: 'No Redis at start: the first request',
     means: isShared,
     run: async (stage) => {
-      const site = await stage.site(stage.peer.name, Stage.nobody()).catch((error: unknown) => {
+      const site = await stage.site({ redisUrl: Stage.nobody() }).catch((error: unknown) => {
         if (error instanceof Outcome) throw error
         throw new Outcome('does not start')
       })

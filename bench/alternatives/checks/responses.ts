@@ -1,12 +1,14 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+
 import { type Check, keeps, keepsResponses } from '../check.ts'
 import { BYTES } from '../pages.ts'
-import type { Stage } from '../stage.ts'
+import { SETTLED_MS, type Stage } from '../stage.ts'
 
 /** Is a response like this answered again without its handler? */
 function kept(path: string): Check['run'] {
   return async (stage: Stage) => {
     const site = await stage.site()
-    await site.get(path)
+    await site.fill(path)
     await site.get(path)
     return stage.truth.runs(path) === 1 ? 'kept' : 'not kept'
   }
@@ -18,7 +20,7 @@ export const RESPONSES: readonly Check[] = [
     means: () => true,
     run: async (stage) => {
       const site = await stage.site()
-      await site.get('/item/1')
+      await site.fill('/item/1')
       await site.get('/item/1')
       return stage.truth.runs('/item/1') === 1 ? 'without the handler' : 'runs the handler'
     },
@@ -30,11 +32,21 @@ export const RESPONSES: readonly Check[] = [
   },
   { title: 'A 500', means: keepsResponses, run: kept('/failing') },
   {
+    title: 'The same PUT twice',
+    run: async (stage) => {
+      const site = await stage.site()
+      await site.put('/item/1')
+      await sleep(SETTLED_MS)
+      await site.put('/item/1')
+      return stage.truth.runs('PUT /item/1') === 2 ? 'two runs' : 'the second is kept'
+    },
+  },
+  {
     title: 'Status 203, Content-Type and a field of its own, the second time',
     means: keepsResponses,
     run: async (stage) => {
       const site = await stage.site()
-      const first = await site.get('/fields')
+      const first = await site.fill('/fields')
       const second = await site.get('/fields')
       if (stage.truth.runs('/fields') === 2) return 'not kept'
       const lost = ['content-type', 'x-total'].filter(
@@ -49,7 +61,7 @@ export const RESPONSES: readonly Check[] = [
     means: keepsResponses,
     run: async (stage) => {
       const site = await stage.site()
-      const first = await site.text('/stream')
+      const first = (await site.fill('/stream')).body.toString()
       const second = await site.text('/stream')
       const word = stage.truth.runs('/stream') === 1 ? '' : '; runs the handler'
       if (second === '') return `empty${word}`
@@ -61,11 +73,13 @@ export const RESPONSES: readonly Check[] = [
     means: keeps,
     run: async (stage) => {
       const site = await stage.site()
-      await site.get('/buffer')
+      // Without what tells it of other processes: that would bring the value by another way.
       const other = stage.peer.shared ? await stage.site() : site
+      await site.fill('/buffer')
       const { body } = await other.get('/buffer')
       if (stage.truth.runs('/buffer') === 2) return 'not kept'
-      return body.equals(BYTES) ? 'the same' : body.toString().slice(0, 40)
+      if (body.equals(BYTES)) return 'the same'
+      return body.toString().startsWith('{') ? 'a JSON object' : 'others'
     },
   },
   {
@@ -75,20 +89,20 @@ export const RESPONSES: readonly Check[] = [
       const site = await stage.site()
       const { headers } = await site.get('/item/1')
       const etag = headers.etag ?? '"version-1"'
-      await site.get('/host')
+      await site.fill('/host')
       const other = await site.get('/host', { 'if-none-match': etag })
       const guarded = await site.get('/guarded', { 'if-none-match': etag })
-      return `${other.status}; guarded, without its pass: ${guarded.status}`
+      return `${other.status}; where a guard says 401: ${guarded.status}`
     },
   },
   {
     title: 'Fields by which a hit says that it is one',
     means: keepsResponses,
     run: async (stage) => {
-      const plain = await stage.site('none')
+      const plain = await stage.site({}, 'none')
       const site = await stage.site()
       const known = new Set(Object.keys((await plain.get('/item/1')).headers))
-      await site.get('/item/1')
+      await site.fill('/item/1')
       const { headers } = await site.get('/item/1')
       const names = Object.keys(headers).filter((name) => !known.has(name))
       // Says nothing about where it came from.

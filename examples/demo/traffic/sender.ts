@@ -5,7 +5,7 @@ import type { Asked, Mix } from './mix.ts'
 import { Tally } from './tally.ts'
 
 /** So many wait for their answers, each on its own connection: a hit does not queue behind a miss. */
-const MOST_WAITING = 64
+const MOST_WAITING = 32
 const TICK_MS = 20
 const PATIENCE_MS = 10_000
 
