@@ -2,7 +2,7 @@ import type { AuditStats, Tick } from '../messages.ts'
 import { type Api, messageOf } from './api.ts'
 import { chips } from './chips.ts'
 import { byId, definitions, element, setText } from './element.ts'
-import { formatAgo, formatClock, formatCount, formatSeconds, plural } from './format.ts'
+import { formatClock, formatCount, formatSeconds, plural } from './format.ts'
 
 type Finding = AuditStats['findings'][number]
 
@@ -29,7 +29,7 @@ export class AuditPanel {
     this.#list.replaceChildren()
   }
 
-  update({ audit, at }: Tick): void {
+  update({ audit }: Tick): void {
     this.#section.hidden = audit === undefined
     if (audit === undefined) return
     const { checked, same, different, failed } = audit
@@ -39,23 +39,23 @@ export class AuditPanel {
     this.#empty.hidden = different > 0
     if (different === this.#different) return
     this.#different = different
-    void this.#look(at)
+    void this.#look()
   }
 
-  async #look(now: number): Promise<void> {
+  async #look(): Promise<void> {
     const asked = ++this.#asked
     try {
       const { findings } = await this.#api.audit()
       if (asked !== this.#asked) return
       setText(this.#error, '')
-      this.#list.replaceChildren(...findings.map((finding) => findingView(finding, now)))
+      this.#list.replaceChildren(...findings.map(findingView))
     } catch (error) {
       if (asked === this.#asked) setText(this.#error, messageOf(error))
     }
   }
 }
 
-function findingView(finding: Finding, now: number): HTMLLIElement {
+function findingView(finding: Finding): HTMLLIElement {
   const { route, path, tags, at, age, count } = finding
   const named = tags.map((name) => ({ kind: 'tag', name }))
   return element(
@@ -66,10 +66,7 @@ function findingView(finding: Finding, now: number): HTMLLIElement {
       {},
       element('strong', {}, element('code', { text: route })),
       ` differs in ${differenceOf(finding.differs)}, `,
-      element('time', {
-        title: formatClock(at),
-        text: `${plural(count, 'time')}, last ${formatAgo(now - at)}`,
-      }),
+      element('time', { text: `${plural(count, 'time')}, last at ${formatClock(at)}` }),
     ),
     definitions([
       ['Served', `${path}, stored ${formatSeconds(age)} before`],
