@@ -1,5 +1,7 @@
 // npm run screenshots: the pictures of docs/images, taken of the demo under the traffic of demo:traffic.
 //   SECONDS=20 npm run screenshots      less to see in the charts, for trying it out
+//   WARM_UP=0 npm run screenshots       with the misses of an empty cache
+//   DATABASE_URL=… npm run screenshots  with that PostgreSQL, and not PGlite
 import { spawn } from 'node:child_process'
 import { randomBytes, randomInt } from 'node:crypto'
 import { once } from 'node:events'
@@ -12,6 +14,7 @@ import { chromium } from './chromium.js'
 import { redisServer } from './redis-server.js'
 
 const SECONDS = Number(process.env.SECONDS ?? 90)
+const WARM_UP_SECONDS = Number(process.env.WARM_UP ?? 30)
 const STARTING_MS = 120_000
 const root = dirname(import.meta.dirname)
 const images = join(root, 'docs', 'images')
@@ -72,7 +75,8 @@ async function startDemo() {
   }
   const first = run(main, env)
   await printed(first, /Ctrl\+C stops it/)
-  const database = await printed(first, /^ {2}Database .*?(postgresql:\S+)/m)
+  const database =
+    process.env.DATABASE_URL ?? (await printed(first, /^ {2}Database .*?(postgresql:\S+)/m))
   const second = run(main, { ...env, DATABASE_URL: database })
   await printed(second, /Ctrl\+C stops it/)
   return [await printed(first, /^ {2}API +(\S+)/m), await printed(second, /^ {2}API +(\S+)/m)]
@@ -80,7 +84,8 @@ async function startDemo() {
 
 /** @typedef {import('playwright-core').Page} Page */
 
-const DESKTOP = { viewport: { width: 1280, height: 800 } }
+const DESKTOP = { viewport: { width: 1280, height: 1000 } }
+const EXPLAIN_HEIGHT = 880
 const PHONE = { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true }
 
 /** @param {string} url */
@@ -108,31 +113,54 @@ async function openPages(url) {
 }
 
 /**
- * @param {Page | import('playwright-core').Locator} what
+ * @param {Page} page
  * @param {string} name
+ * @param {import('playwright-core').PageScreenshotOptions} [options]
  */
-async function shoot(what, name) {
+async function shoot(page, name, options = {}) {
   const path = join(images, `${name}.png`)
-  await what.screenshot({ path })
+  await page.screenshot({ path, animations: 'disabled', ...options })
   say(`${relative(root, path)}: ${Math.round(statSync(path).size / 1024)} kB`)
 }
 
-/** @param {Page} page */
-async function explainBypass(page) {
+const SEARCH = '/cities?name=paris'
+
+/**
+ * A search whose result was invalidated by a write to one of its cities, as the start screen tells it.
+ * @param {string} url
+ * @param {Page} page
+ */
+async function explainMiss(url, page) {
+  await fetch(url + SEARCH).then((response) => response.text())
+  const changed = await fetch(`${url}/cities/2988507`, {
+    method: 'PATCH',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ population: 2_102_650 }),
+  })
+  if (!changed.ok) throw new Error(`the write was answered ${changed.status}`)
   const section = page.getByRole('region', { name: 'Explain a request' })
-  await section.getByLabel('URL or path').fill('/cities?name=paris')
+  await section.getByLabel('URL or path').fill(SEARCH)
   await section.getByRole('button', { name: 'Explain' }).click()
   await section.getByRole('region', { name: 'Explanation' }).getByRole('heading').first().waitFor()
-  return section
+  // So tall that nothing is scrolled: the head of the page would lie over what is shown.
+  const height = Number(await page.evaluate('document.documentElement.scrollHeight'))
+  await page.setViewportSize({ ...DESKTOP.viewport, height })
+  await page.evaluate('scrollTo(0, 0)')
+  const box = await section.boundingBox()
+  if (box === null) throw new Error('there is no explanation')
+  return { ...box, height: Math.min(box.height, EXPLAIN_HEIGHT) }
 }
 
 try {
   mkdirSync(images, { recursive: true })
   say('Starting Redis and two processes of the demo …')
   const urls = await startDemo()
-  for (const url of urls) {
-    run([process.execPath, join(demoFolder, 'traffic.js'), '--url', url, '--rate', '40'])
+  for (const [index, url] of urls.entries()) {
+    const rate = ['--rate', index === 0 ? '30' : '5', '--writes', '0.01']
+    run([process.execPath, join(demoFolder, 'traffic.js'), '--url', url, ...rate])
   }
+  say(`${WARM_UP_SECONDS} s for the cache to fill …`)
+  await sleep(1000 * WARM_UP_SECONDS)
   const pages = await openPages(urls[0])
   for (let left = SECONDS; left > 0; left -= 10) {
     say(`Taken in ${left} s, when there is something to see …`)
@@ -141,7 +169,7 @@ try {
   await shoot(pages.light, 'dashboard-light')
   await shoot(pages.dark, 'dashboard-dark')
   await shoot(pages.phone, 'dashboard-phone')
-  await shoot(await explainBypass(pages.explain), 'explain')
+  await shoot(pages.explain, 'explain', { clip: await explainMiss(urls[0], pages.explain) })
 } finally {
   for (const end of ends.reverse()) await end()
 }
