@@ -81,13 +81,16 @@ function noColumns(): Columns {
   }
 }
 
-/** Each outcome with all below it. */
+/** Drawn last is what lies at the bottom: where a layer has no height, its line is not on top. */
+const LAYERS = OUTCOMES.toReversed()
+
+/** Each outcome with all below it; the whole first. */
 function stacked({ at, rates }: Columns): uPlot.AlignedData {
   const sums = at.map(() => 0)
   const layers = OUTCOMES.map((outcome) =>
     rates[outcome].map((rate, index) => (rate === null ? null : (sums[index]! += rate))),
   )
-  return [at, ...layers]
+  return [at, ...layers.toReversed()]
 }
 
 type Pointing = (plot: uPlot) => void
@@ -107,14 +110,14 @@ function trafficPlan(palette: Palette, point: Pointing): Plan {
     ],
     series: [
       {},
-      ...OUTCOMES.map((outcome) => ({
+      ...LAYERS.map((outcome) => ({
         stroke: palette[outcome],
         fill: `${palette[outcome]}${FILL}`,
         width: 1.25,
         points: { show: false },
       })),
     ],
-    bands: [5, 4, 3, 2].map((upper) => ({ series: [upper, upper - 1] as [number, number] })),
+    bands: [1, 2, 3, 4].map((upper) => ({ series: [upper, upper + 1] as [number, number] })),
     hooks: { setCursor: [point] },
   }
 }
