@@ -8,16 +8,18 @@ import { PEOPLE } from './alternatives/checks/people.ts'
 import { REDIS_AWAY } from './alternatives/checks/redis-away.ts'
 import { RESPONSES } from './alternatives/checks/responses.ts'
 import { install } from './alternatives/install.ts'
-import { OURS, PEERS, type Peer, REFUSES } from './alternatives/peers.ts'
+import { PEERS, type Peer, REFUSES } from './alternatives/peers.ts'
+import { speed } from './alternatives/speed.ts'
 import { Outcome, Stage } from './alternatives/stage.ts'
-import { markdown } from './alternatives/table.ts'
+import { pages } from './alternatives/table.ts'
 
 const { values: options } = parseArgs({
   options: {
     peer: { type: 'string', multiple: true },
     check: { type: 'string' },
-    entries: { type: 'string', default: '100000' },
+    entries: { type: 'string', default: '20000' },
     markdown: { type: 'boolean', default: false },
+    speed: { type: 'boolean', default: false },
   },
 })
 
@@ -52,6 +54,11 @@ async function refusal(): Promise<string> {
 install((line) => console.error(line))
 const asked = options.peer
 const peers = PEERS.filter(({ name }) => asked?.includes(name) ?? true)
+if (options.speed) {
+  for (const peer of peers.filter(keeps))
+    console.log(`${peer.name.padEnd(24)} ${await speed(peer)}`)
+  process.exit()
+}
 const checks = CHECKS.filter(({ title }) => title.includes(options.check ?? ''))
 const results = new Map<string, Map<string, string>>()
 for (const check of checks) {
@@ -65,11 +72,5 @@ for (const check of checks) {
 }
 const [own] = Object.entries(REFUSES.packages)
 console.error(`\n${own?.join(' ')}: ${await refusal()}`)
-if (options.markdown) {
-  for (const kind of ['responses', 'values'] as const) {
-    const columns = peers.filter(({ keeps: what, name }) => what === kind || name === OURS)
-    const rows = checks.filter(({ means = keeps }) => columns.some((peer) => means(peer)))
-    console.log(`\n${markdown(rows, columns, results)}`)
-  }
-}
+if (options.markdown) console.log(pages(checks, peers, results))
 process.exit()

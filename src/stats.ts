@@ -121,8 +121,12 @@ export class Figures {
       ...this.totals(),
       routes: routeStates(this.#cache),
       namespaces: this.#values.byNamespace(),
-      audit: this.#cache.audit?.state(),
+      audit: this.audit(),
     }
+  }
+
+  audit(): AuditStats | undefined {
+    return this.#cache.audit?.state()
   }
 
   totals(): Totals {

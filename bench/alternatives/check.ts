@@ -6,6 +6,8 @@ export interface Check {
   title: string
   /** Which peers it means something for; the others have a dash. @default all that keep anything */
   means?: (peer: Peer) => boolean
+  /** In the short table, too. */
+  brief?: true
   run: (stage: Stage) => Promise<string>
 }
 

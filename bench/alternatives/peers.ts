@@ -89,7 +89,7 @@ export const PEERS: readonly Peer[] = [
     packages: { cacheable: '2.5.0', ...KEYV, ...QIFIED },
     docs: 'https://cacheable.org/docs/cacheable/#non-blocking-with-keyvredis',
     setUp:
-      'The same with `createKeyvNonBlocking(url)` and `nonBlocking: true`, which its documentation has against hanging on Redis',
+      'The same with the four settings of its documentation against hanging on Redis: `disableOfflineQueue: true`, `reconnectStrategy: false`, `throwOnConnectError: false`, `nonBlocking: true`',
   },
   {
     name: 'cache-manager',

@@ -32,6 +32,7 @@ export function addApi(app: FastifyInstance, options: CheckedDashboardOptions): 
   void app.register(async (api) => {
     api.addHook('onRequest', async (request) => checkOrigin(request, options))
     addReads(api, views, options)
+    addAudit(api, views)
     addQuestions(api, views)
     addChanges(api, views, options)
   })
@@ -84,6 +85,14 @@ function addReads(
     const state = viewOf(views, query).route(query.route ?? '')
     if (state !== undefined) return sendJson(reply, state)
     throw new InvalidArgumentError(`query.route: no cached route is '${query.route ?? ''}'`)
+  })
+}
+
+function addAudit(api: FastifyInstance, views: ReadonlyMap<string, View>): void {
+  api.get('/api/audit', ROUTE, async ({ query }, reply) => {
+    const audit = viewOf(views, readQuery(query, ['cache'])).audit()
+    if (audit !== undefined) return sendJson(reply, audit)
+    throw new InvalidArgumentError('this cache is not audited: its option audit is off')
   })
 }
 

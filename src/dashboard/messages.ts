@@ -1,3 +1,4 @@
+import type { AuditStats } from '../audit.ts'
 import type { Explanation } from '../explanation.ts'
 import type { Inspection } from '../inspection.ts'
 import type { InvalidationMode } from '../invalidation/log.ts'
@@ -11,6 +12,7 @@ import type { RouteFigures, RouteState, Totals } from '../stats.ts'
  *   GET  api/events?cache=NAME       Server-Sent Events: `state` once, then a `tick` each second
  *   GET  api/tags?cache=NAME&q=TEXT  TagState[]
  *   GET  api/route?cache=NAME&route=PATTERN   RouteState: reasons and histograms of one route
+ *   GET  api/audit?cache=NAME        AuditStats: what the staleness audit found, where it is on
  *   POST api/explain                 ExplainRequest    → Explanation
  *   POST api/entry                   EntryRequest      → Entry[]
  *   POST api/preview                 InvalidateRequest → InvalidationPreview
@@ -41,7 +43,11 @@ export interface Tick {
   /** The last ones that this process has seen, the newest first. */
   invalidations: InvalidationSeen[]
   processes: ProcessState[]
+  /** Counts of the staleness audit, where it is on. */
+  audit?: AuditTick
 }
+
+export type AuditTick = Pick<AuditStats, 'checked' | 'same' | 'different' | 'failed'>
 
 export type TickStats = Omit<Totals, 'ageAtHit'> & {
   routes: Record<string, RouteTick>
@@ -91,6 +97,7 @@ export interface Problem {
 }
 
 export type {
+  AuditStats,
   Explanation,
   InvalidationPreview,
   InvalidationSeen,

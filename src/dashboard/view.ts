@@ -1,6 +1,13 @@
 import type { CacheClient } from '../client.ts'
 import { type Figures, figuresOf } from '../stats.ts'
-import type { InvalidationSeen, ProcessState, RouteTick, Tick } from './messages.ts'
+import type {
+  AuditStats,
+  AuditTick,
+  InvalidationSeen,
+  ProcessState,
+  RouteTick,
+  Tick,
+} from './messages.ts'
 
 /** So many are told each time, and so many tags of each. */
 const TOLD_INVALIDATIONS = 50
@@ -43,6 +50,10 @@ export class View {
     return this.#figures.route(pattern)
   }
 
+  audit(): ReturnType<Figures['audit']> {
+    return this.#figures.audit()
+  }
+
   /** The position in the log, as this process knows it. */
   get seq(): number {
     return this.#figures.totals().log.seq
@@ -70,13 +81,19 @@ export class View {
 
   #tick(routes: Record<string, RouteTick>): Tick {
     const { ageAtHit: _left, ...totals } = this.#figures.totals()
+    const audit = this.audit()
     return {
       at: Date.now(),
       stats: { ...totals, routes },
       invalidations: this.client.invalidations().slice(0, TOLD_INVALIDATIONS).map(shortened),
       processes: this.#processes,
+      ...(audit && { audit: auditTick(audit) }),
     }
   }
+}
+
+function auditTick({ checked, same, different, failed }: AuditStats): AuditTick {
+  return { checked, same, different, failed }
 }
 
 function shortened(seen: InvalidationSeen): InvalidationSeen {

@@ -55,6 +55,7 @@ describe('stats()', () => {
       stalenessBoundMs: 0,
       flights: 0,
       fleet: undefined,
+      audit: undefined,
     })
   })
 

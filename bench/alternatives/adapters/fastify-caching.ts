@@ -9,8 +9,8 @@ export default async function setUp(app: FastifyInstance): Promise<Adapter> {
   )
   await app.register(caching, { privacy: 'public', expiresIn: TTL_SECONDS })
   return {
-    answering: (_request, reply) => {
-      Object(reply).etag('"version-1"')
+    answering: (request, reply) => {
+      Object(reply).etag(`"1-of-${request.url}"`)
     },
     invalidate: async () => {},
   }

@@ -18,7 +18,7 @@ export default async function setUp(app: FastifyInstance, place: Place): Promise
   return {
     route: (page) => {
       if (page === 'item') {
-        return { config: { cache: { tags: tagOfItem, coalesce: { fleet: true } } } }
+        return { config: { cache: { tags: tagOfItem, coalesce: { fleet: true }, etag: true } } }
       }
       if (page === 'tagged') return { config: { cache: { tags: ['tagged'] } } }
       if (page === 'fields') return { config: { cache: { statuses: { 203: true } } } }

@@ -66,6 +66,7 @@ const milliseconds = (ms: number): string => `${ms < 10 ? ms.toFixed(1) : Math.r
 export const INVALIDATION: readonly Check[] = [
   {
     title: 'Written and invalidated while the handler ran: afterwards',
+    brief: true,
     means: keeps,
     run: async (stage) => {
       const site = await stage.site()
@@ -74,12 +75,14 @@ export const INVALIDATION: readonly Check[] = [
   },
   {
     title: 'The same, written in another process',
+    brief: true,
     means: isShared,
     run: async (stage) => race(stage, ...(await stage.sites())),
   },
   { title: 'Two processes have it, one invalidates: the other', means: isShared, run: spread },
   {
     title: 'Invalidating one tag: with 1 entry, with many',
+    brief: true,
     means: keeps,
     run: async (stage) => {
       const site = await stage.site()

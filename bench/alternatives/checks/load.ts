@@ -24,6 +24,7 @@ async function runs(stage: Stage, sites: readonly Site[]): Promise<string> {
 export const LOAD: readonly Check[] = [
   {
     title: `Handler runs for ${REQUESTS} concurrent requests for a cold URL`,
+    brief: true,
     means: keeps,
     run: async (stage) => runs(stage, [await stage.site()]),
   },

@@ -18,6 +18,7 @@ function perRequest(path: string, ...fields: Record<string, string>[]): Check['r
 export const PEOPLE: readonly Check[] = [
   {
     title: 'Another Authorization, the same URL',
+    brief: true,
     means: keepsResponses,
     run: perRequest('/me', { authorization: 'Bearer alice' }, { authorization: 'Bearer bob' }),
   },
@@ -28,6 +29,7 @@ export const PEOPLE: readonly Check[] = [
   },
   {
     title: 'A guard in preHandler: a request without its pass',
+    brief: true,
     means: keepsResponses,
     run: async (stage) => {
       const site = await stage.site()

@@ -21,6 +21,7 @@ const takesIoredis = (peer: Peer): boolean => 'ioredis' in peer.packages || peer
 export const REDIS_AWAY: readonly Check[] = [
   {
     title: 'Redis frozen: a URL that is not kept yet',
+    brief: true,
     means: isShared,
     run: async (stage) => {
       const site = await stage.site()
@@ -65,6 +66,7 @@ export const REDIS_AWAY: readonly Check[] = [
   },
   {
     title: 'No Redis at start: the first request',
+    brief: true,
     means: isShared,
     run: async (stage) => {
       const site = await stage.site({ redisUrl: Stage.nobody() }).catch((error: unknown) => {

@@ -1,4 +1,5 @@
 import type {
+  AuditStats,
   Entry,
   EntryRequest,
   ExplainRequest,
@@ -27,6 +28,10 @@ export class Api {
 
   route(route: string): Promise<RouteState> {
     return this.#get('api/route', { route })
+  }
+
+  audit(): Promise<AuditStats> {
+    return this.#get('api/audit', {})
   }
 
   explain(request: ExplainRequest): Promise<Explanation> {

@@ -1,5 +1,6 @@
 import type { State, Tick } from '../messages.ts'
 import { Api } from './api.ts'
+import { AuditPanel } from './audit-panel.ts'
 import { byId } from './element.ts'
 import { Feed } from './feed.ts'
 import { Header } from './header.ts'
@@ -33,6 +34,7 @@ class Page {
   readonly #invalidate = new InvalidatePanel(this.#api, () => void this.#tags.refresh())
   readonly #tags = new TagsPanel(this.#api, (by, value) => this.#invalidate.propose(by, value))
   readonly #lookUp = new LookUpPanel(this.#api, (by, value) => this.#invalidate.propose(by, value))
+  readonly #audit = new AuditPanel(this.#api)
   readonly #invalidations = new InvalidationsPanel()
   readonly #health = new HealthPanel()
   readonly #header = new Header((cache) => this.#choose(cache))
@@ -60,6 +62,7 @@ class Page {
     this.#history = new TrafficHistory()
     this.#book.clear()
     this.#routes.clear()
+    this.#audit.clear()
     this.#lookUp.clear()
     this.#invalidate.clear()
     this.#open(cache)
@@ -111,6 +114,7 @@ class Page {
     )
     this.#invalidations.update(tick.invalidations, tick.at)
     this.#tags.update(tick.stats.log.seq, tick.at)
+    this.#audit.update(tick)
     this.#health.update(tick)
   }
 }
