@@ -1,11 +1,4 @@
-import {
-  NOTHING,
-  formatLatency,
-  formatRate,
-  formatShare,
-  formatShortCount,
-  formatSpan,
-} from './format.ts'
+import { NOTHING, formatLatency, formatRate, formatShare, formatShortCount } from './format.ts'
 import type { RouteRow } from './route-book.ts'
 import type { SortKey } from './sorting.ts'
 
@@ -59,7 +52,7 @@ export const ROUTE_COLUMNS = {
     title: 'Saved',
     hint: 'Handler time that hits and collapsed requests did not need',
     keyOf: (row) => row.savedMs,
-    textOf: (row) => (row.savedMs === 0 ? NOTHING : formatSpan(row.savedMs)),
+    textOf: (row) => (row.savedMs === 0 ? NOTHING : formatLatency(row.savedMs / 1000)),
   },
 } satisfies Record<string, RouteColumn>
 
