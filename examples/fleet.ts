@@ -6,6 +6,7 @@ import { type FleetOptions, TTL_SECONDS, USAGE, readOptions } from './fleet/opti
 import { type Report, Processes } from './fleet/processes.ts'
 import { LiveLines, lineOf, tableOf } from './fleet/table.ts'
 import { Traffic } from './fleet/traffic.ts'
+import { optionsOrUsage } from './options-or-usage.ts'
 
 const DRAW_MS = 500
 const LINE_MS = 2000
@@ -14,16 +15,6 @@ const screen = process.stdout
 const live = screen.isTTY ? new LiveLines(screen) : undefined
 const say = (text: string): void => (live ? live.note(text) : void screen.write(`${text}\n`))
 const startedAt = performance.now()
-
-function optionsOrUsage(): FleetOptions | undefined {
-  try {
-    return readOptions(process.argv.slice(2), process.env)
-  } catch (error) {
-    process.stderr.write(`${(error as Error).message}\n\n${USAGE}`)
-    process.exitCode = 1
-    return undefined
-  }
-}
 
 async function run(options: FleetOptions): Promise<void> {
   const { owns, end, isEnding } = beginLifetime((text) => say(text.trim()))
@@ -110,5 +101,5 @@ const LEGEND = [
   '',
 ]
 
-const options = optionsOrUsage()
+const options = optionsOrUsage(() => readOptions(process.argv.slice(2), process.env), USAGE)
 if (options !== undefined) await run(options)

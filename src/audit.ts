@@ -12,6 +12,7 @@ import { RecentWrites } from './audit-writes.ts'
 import { splitTarget } from './http/cache-key.ts'
 import { currentAge, isFresh } from './http/freshness.ts'
 import { plainTags } from './invalidation/tags.ts'
+import { Pauses } from './pauses.ts'
 import type { RefreshRequest } from './refresh-request.ts'
 import type { Revalidator } from './revalidator.ts'
 import type { TieredCache } from './store/tiered-cache.ts'
@@ -87,10 +88,10 @@ export class Auditor {
   readonly #findings: AuditFindings
   readonly #counts = { same: 0, different: 0, failed: 0 }
   readonly #skipped: AuditStats['skipped'] = {}
+  readonly #pauses = new Pauses()
   #nextAt = 0
   #isRunning = false
   #isClosed = false
-  #endPause: (() => void) | undefined
 
   constructor(parts: AuditorParts) {
     this.#parts = parts
@@ -137,7 +138,7 @@ export class Auditor {
   /** At once: what is under way is of no use to anybody any more. */
   close(): void {
     this.#isClosed = true
-    this.#endPause?.()
+    this.#pauses.end()
     this.#parts.revalidator.endAside()
   }
 
@@ -148,9 +149,7 @@ export class Auditor {
     if (typeof first === 'string') return first
     if (differenceOf(entry, first, ignored) === undefined) return 'same'
     const writing = this.writes.underWay()
-    const early = await this.#isOvertaken(subject)
-    if (early !== undefined) return early
-    await this.#pause()
+    await this.#pauses.pause(this.#parts.recheckMs)
     if (this.#isClosed) return 'overtaken'
     const second = await this.#answer(subject, request)
     if (typeof second === 'string') return second
@@ -161,8 +160,9 @@ export class Auditor {
     if (lasting === undefined) return 'unsteady'
     // Whatever began before the first run has told by now what it invalidates.
     for (const write of writing) if (this.writes.isUnderWay(write)) return 'overtaken'
-    const late = await this.#isOvertaken(subject)
-    if (late !== undefined) return late
+    // Asked last: what was overtaken once stays so.
+    const overtaken = await this.#isOvertaken(subject)
+    if (overtaken !== undefined) return overtaken
     this.#find(subject, request.url, lasting)
     return 'different'
   }
@@ -202,16 +202,6 @@ export class Auditor {
     if (!isFresh(entry, now()) || !log.allows(entry)) return 'overtaken'
     const kept = memory?.peek(key)?.entry
     return kept === undefined || isSame(kept, entry) ? undefined : 'overtaken'
-  }
-
-  #pause(): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = setTimeout(resolve, this.#parts.recheckMs).unref()
-      this.#endPause = () => {
-        clearTimeout(timer)
-        resolve()
-      }
-    })
   }
 }
 

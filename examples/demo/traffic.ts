@@ -5,21 +5,12 @@ import { Mix } from './traffic/mix.ts'
 import { type TrafficOptions, USAGE, readOptions } from './traffic/options.ts'
 import { Sender } from './traffic/sender.ts'
 import { HEAD, lineOf, summaryOf } from './traffic/tally.ts'
+import { optionsOrUsage } from '../options-or-usage.ts'
 
 const LINE_MS = 1000
 const LINES_BELOW_A_HEAD = 20
 
 const say = (text: string): void => void process.stdout.write(`${text}\n`)
-
-function optionsOrUsage(): TrafficOptions | undefined {
-  try {
-    return readOptions(process.argv.slice(2), process.env)
-  } catch (error) {
-    process.stderr.write(`${(error as Error).message}\n\n${USAGE}`)
-    process.exitCode = 1
-    return undefined
-  }
-}
 
 async function run({ url, rate, writes, seconds }: TrafficOptions): Promise<void> {
   const { owns, end, isEnding } = beginLifetime((text) => say(text.trim()))
@@ -67,5 +58,5 @@ function reasonOf(error: unknown): string {
   return code ?? message
 }
 
-const options = optionsOrUsage()
+const options = optionsOrUsage(() => readOptions(process.argv.slice(2), process.env), USAGE)
 if (options !== undefined) await run(options)

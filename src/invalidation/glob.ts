@@ -7,19 +7,23 @@ interface CharacterSet {
   readonly ranges: readonly (readonly [number, number])[]
 }
 
+const MAX_HEAD = 64
+
 /**
  * A pattern as Redis knows them: `*` any number of characters, `/` too; `?` one; `[abc]`, `[a-z]`,
  * `[^a]` or `[!a]` one of a set; `\` takes the meaning from what follows. Characters are code points.
  */
 export class Glob {
   readonly #steps: readonly Step[]
-  /** What every text that matches begins with: most patterns and names differ there already. */
+  /** The beginning of every text that matches: most patterns and names differ there already. */
   readonly #head: string
 
   private constructor(steps: readonly Step[]) {
     this.#steps = steps
-    const end = steps.findIndex((step) => typeof step !== 'number')
-    this.#head = String.fromCodePoint(...((end < 0 ? steps : steps.slice(0, end)) as number[]))
+    // No more than that: a record from elsewhere may be longer than a call may have arguments.
+    const start = steps.slice(0, MAX_HEAD)
+    const end = start.findIndex((step) => typeof step !== 'number')
+    this.#head = String.fromCodePoint(...((end < 0 ? start : start.slice(0, end)) as number[]))
   }
 
   /** Undefined where a set is not closed, or nothing follows a `\`. */

@@ -114,6 +114,13 @@ describe('a pattern', () => {
     }
   })
 
+  // Regression: its beginning was made by a call with one argument for each character.
+  it('may be longer than anybody would write it', () => {
+    const long = 'x'.repeat(300_000)
+    const glob = Glob.parse(`${long}*`)!
+    assert.deepEqual([glob.matches(`${long}y`), glob.matches(long.slice(1))], [true, false])
+  })
+
   it('cannot be made slow', () => {
     const glob = Glob.parse(`${'*a'.repeat(500)}b`)!
     const start = performance.now()
