@@ -12,6 +12,7 @@ import {
   type Verdict,
   harder,
 } from './log.ts'
+import { LogTable } from './log-table.ts'
 import { type Appended, RedisAppender } from './redis-appender.ts'
 import { RedisDelivery } from './redis-delivery.ts'
 import { RedisFollower } from './redis-follower.ts'
@@ -47,6 +48,8 @@ export class RedisLog implements InvalidationLog {
   readonly #delivery: RedisDelivery
   /** Forgotten here, and not confirmed by Redis so far. */
   readonly #underWay = new Set<Invalidation>()
+  /** What had no number yet when the table was loaded last, half a step after that. */
+  #unnumbered: LogTable | undefined
   #confirming: Promise<boolean> | undefined
   #closed = false
 
@@ -72,6 +75,7 @@ export class RedisLog implements InvalidationLog {
     this.#delivery = new RedisDelivery(this.#appender, replicas, (invalidation, { epoch, seq }) => {
       // What is computed from there on is after it, so the mark is no higher.
       if (epoch === this.position.epoch) this.#follower.table.apply(invalidation, seq)
+      else this.#follower.askReload()
     })
   }
 
@@ -86,18 +90,29 @@ export class RedisLog implements InvalidationLog {
   allows(entry: Fenced): boolean {
     const { position, table } = this.#follower
     if (entry.epoch !== position.epoch || !table.allows(entry)) return false
-    return this.#delivery.size === 0 || this.#byPending(entry) === 'valid'
+    return this.#isSettled() || this.#byUnsettled(entry) === 'valid'
   }
 
   verdict(entry: Fenced): Verdict {
     const { position, table } = this.#follower
     if (entry.epoch !== position.epoch) return 'purged'
     const verdict = table.verdict(entry)
-    return this.#delivery.size === 0 ? verdict : harder(verdict, this.#byPending(entry))
+    return this.#isSettled() ? verdict : harder(verdict, this.#byUnsettled(entry))
   }
 
   lastInvalidated(tag: string): number {
     return this.#follower.table.lastOf([tag])
+  }
+
+  /** Whether the table tells all: every invalidation of this process is in it under its number. */
+  #isSettled(): boolean {
+    if (this.#delivery.size > 0) return false
+    return this.#unnumbered === undefined || this.#underWay.size === 0
+  }
+
+  #byUnsettled(entry: Fenced): Verdict {
+    const verdict = this.#unnumbered?.verdict(entry) ?? 'valid'
+    return this.#delivery.size === 0 ? verdict : harder(verdict, this.#byPending(entry))
   }
 
   /** What is pending has no number yet that others who are ahead of this process could be behind. */
@@ -166,6 +181,7 @@ export class RedisLog implements InvalidationLog {
 
   async invalidate(invalidation: Invalidation): Promise<Receipt> {
     if (this.#closed) throw new ClosedError('an invalidation')
+    if (this.#isSettled()) this.#unnumbered = undefined
     this.#forget(invalidation)
     this.#underWay.add(invalidation)
     const known = this.position
@@ -213,10 +229,20 @@ export class RedisLog implements InvalidationLog {
     )
   }
 
-  /** A table that was just loaded does not know what Redis has not been told yet. */
+  /**
+   * A table that was just loaded does not know what Redis has not been told yet; and has, perhaps,
+   * what Redis was told and this process not. So it is kept apart, until its number is known: in the
+   * table it would stand half a step after a log that need never go on.
+   */
   async #beforeTrust(): Promise<void> {
-    for (const invalidation of this.#underWay) this.#forget(invalidation)
-    for (const invalidation of this.#delivery.all()) this.#forget(invalidation)
+    const { position, table } = this.#follower
+    this.#unnumbered = undefined
+    if (this.#underWay.size === 0 && this.#delivery.size === 0) return
+    this.#unnumbered = new LogTable(this.#options.maxTags)
+    for (const each of [...this.#underWay, ...this.#delivery.all()]) {
+      this.#unnumbered.apply(each, position.seq + 0.5)
+    }
+    table.version++
     if (this.#delivery.size > 0) await this.#delivery.deliver()
   }
 

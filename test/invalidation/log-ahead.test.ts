@@ -5,9 +5,9 @@ import { describe, it } from 'node:test'
 import type { Redis } from 'ioredis'
 
 import { eventually } from '../support/clock.ts'
-import { startRedis } from '../support/redis.ts'
+import { type RedisServer, startRedis } from '../support/redis.ts'
 import { Relay } from '../support/relay.ts'
-import { LogProcess, killFollowers } from './log-process.ts'
+import { KEYS, LogProcess, killFollowers } from './log-process.ts'
 
 const PENDING = { code: 'FST_RESPONSE_CACHE_INVALIDATION_PENDING' }
 
@@ -127,4 +127,85 @@ describe('a table that is loaded again', () => {
     gate.isOpen = true
     await log.worksWith(log)
   })
+
+  // Regression: what was under way was noted half a step after the log that was loaded, which had it
+  // already. Where no record followed, nothing that depended on it was valid ever again.
+  it('keeps what is computed after an invalidation whose record was in it before its answer', async (t) => {
+    const server = await startRedis()
+    t.after(() => server.stop())
+    const { client, answers } = heldBack(server)
+    const log = await LogProcess.start(client, { deadlineMs: 10_000 })
+    t.after(() => log.close())
+    const raw = server.client()
+
+    const old = log.compute('t:=x')
+    answers.hold()
+    const invalidation = log.invalidate('t:=x')
+    await eventually('it is written', async () => (await raw.get(KEYS.seq)) === '1')
+    await killFollowers(raw)
+    await eventually('its record is loaded', () => log.log.verdict(old) === 'purged')
+    assert.equal(log.log.allows(old), false)
+    answers.release()
+    await invalidation
+    assert.equal(log.log.allows(old), false)
+    assert.equal(await log.uses(log.compute('t:=x')), true)
+    assert.equal(log.log.position.seq, 1)
+  })
+
+  it('keeps what is computed after one that is delivered, its record in it before its answer', async (t) => {
+    const server = await startRedis()
+    t.after(() => server.stop())
+    const { client, answers } = heldBack(server)
+    const log = await LogProcess.start(client, { deadlineMs: 10_000 })
+    t.after(() => log.close())
+    const raw = server.client()
+
+    const old = log.compute('t:=x')
+    answers.refuse()
+    await assert.rejects(log.invalidate('t:=x'), PENDING)
+    answers.hold()
+    await eventually('it is written', async () => (await raw.get(KEYS.seq)) === '1')
+    await killFollowers(raw)
+    await eventually('its record is loaded', () => log.log.verdict(old) === 'purged')
+    assert.equal(log.log.allows(old), false)
+    answers.release()
+    await eventually('it is delivered', () => log.log.state().pendingInvalidations === 0)
+    await eventually('the log is trusted', () => log.log.verified())
+    assert.equal(log.log.allows(old), false)
+    assert.equal(await log.uses(log.compute('t:=x')), true)
+    assert.equal(log.log.position.seq, 1)
+  })
 })
+
+/** A client whose scripts are refused, or done and their answers held back, until it is told otherwise. */
+function heldBack(server: RedisServer): {
+  client: Redis
+  answers: Record<'hold' | 'refuse' | 'release', () => void>
+} {
+  const client = server.client()
+  let isRefused = false
+  let holding: Promise<void> | undefined
+  let release = (): void => {}
+  const held =
+    <Args extends unknown[]>(run: (...args: Args) => Promise<unknown>) =>
+    async (...args: Args): Promise<unknown> => {
+      if (isRefused) throw new Error('no way')
+      const answer = await run(...args)
+      await holding
+      return answer
+    }
+  return {
+    client: Object.create(client, {
+      evalsha: { value: held(client.evalsha.bind(client)) },
+      eval: { value: held(client.eval.bind(client)) },
+    }) as Redis,
+    answers: {
+      hold() {
+        isRefused = false
+        holding = new Promise((resolve) => (release = resolve))
+      },
+      refuse: () => (isRefused = true),
+      release: () => release(),
+    },
+  }
+}
