@@ -31,6 +31,7 @@ const pairs: Pair[] = [
   { title: 'bare route / itself', ours: 'bare', theirs: 'bare', path: hot },
   { title: 'memory hit / bare route', ours: 'memoryHit', theirs: 'bare', path: hot },
   { title: 'miss / stored by hand', ours: 'miss', theirs: 'missByHand', path: cold },
+  { title: 'miss / by hand, with care', ours: 'miss', theirs: 'missWithCare', path: cold },
   { title: 'uncached, with / without', ours: 'uncachedWithPlugin', theirs: 'bare', path: hot },
   {
     title: 'memory hit, scraped / not',

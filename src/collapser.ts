@@ -113,6 +113,8 @@ export class Collapser {
     if (outcome === 'uncacheable') this.#markHitForMiss(key, now)
     else if (this.#hitForMiss.size > 0) this.#hitForMiss.delete(key)
     flight.overtaken = outcome === 'overtaken'
+    // The tables that a map has outgrown keep the flight until a full collection; not its request.
+    flight.onFirstWaiter = undefined
     flight.resolve(typeof outcome === 'string' ? undefined : outcome)
   }
 

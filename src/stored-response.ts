@@ -127,12 +127,12 @@ export function encodeEntry(key: string, entry: StoredEntry, packed?: Buffer): s
   const seq = String(entry.seq).padStart(SEQ_LENGTH, '0')
   const lengths = hex8(Buffer.byteLength(headText)) + hex8(bodyBytes(body))
   const text = entry.epoch + seq + lengths + headText
-  if (!(body instanceof Buffer)) {
-    const covered = body === undefined ? text : text + body
-    return magic + hex8(crc32(covered, start)) + covered
-  }
-  const covered = crc32(body, crc32(text, start))
-  return Buffer.concat([Buffer.from(magic + hex8(covered) + text), body])
+  // One after the other: put together for the checksum they would be copied once more.
+  const ofText = crc32(text, start)
+  const covered = body === undefined ? ofText : crc32(body, ofText)
+  const beginning = magic + hex8(covered) + text
+  if (!(body instanceof Buffer)) return body === undefined ? beginning : beginning + body
+  return Buffer.concat([Buffer.from(beginning), body])
 }
 
 function hex8(number: number): string {

@@ -46,4 +46,14 @@ describe('the flights of a process', () => {
     assert.deepEqual(leads, [false, false, false, true])
     assert.ok(collapser.lead('d', 103, WAIT_MS))
   })
+
+  // Regression: the tables that a map has outgrown stay linked, and the young collection takes what
+  // they hold for alive; by what it was to call, a flight held its request, reply and socket.
+  it('that are over hold nothing of their request', () => {
+    const collapser = new Collapser()
+    const flight = collapser.lead('a', 0, WAIT_MS)!
+    flight.onFirstWaiter = () => assert.fail('nobody waits')
+    collapser.settle('a', flight, 'unwaited', 1)
+    assert.equal(flight.onFirstWaiter, undefined)
+  })
 })
