@@ -1,4 +1,5 @@
 import { performance } from 'node:perf_hooks'
+import { setTimeout as pause } from 'node:timers/promises'
 
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 
@@ -213,6 +214,22 @@ const builds: Record<string, Build> = {
     app.get('/*', { config: { cache: true } }, missHandler)
   },
 
+  /** Each URL is another text, or bytes, of so many bytes: `KIND:BYTES:MIB`, kept in so many MiB. */
+  async filled(app) {
+    const [kind, bytes, mib] = redisUrl!.split(':') as [string, string, string]
+    if (mib !== '0') {
+      await app.register(import('fastify-response-cache'), {
+        defaults: { ttl: '1h', maxBytes: 16_000_000 },
+        memory: { maxBytes: Number(mib) * 1024 * 1024, maxEntryBytes: 16_000_000 },
+      })
+    }
+    const filling = 'x'.repeat(Number(bytes))
+    app.get('/*', { config: { cache: mib !== '0' } }, async (request, reply) => {
+      const answer = { url: request.url, filling: filling + request.url }
+      return kind === 'text' ? answer : reply.type('image/webp').send(Buffer.from(answer.filling))
+    })
+  },
+
   async uncachedWithPlugin(app) {
     await app.register(import('fastify-response-cache'), { defaults: { ttl: '1h' } })
     await builds['bare']!(app)
@@ -224,11 +241,22 @@ await builds[variant]!(app)
 await app.listen({ port: 0, host: '127.0.0.1' })
 const address = app.server.address() as { port: number }
 
-/** The parent asks for the processor time used so far, around each round. */
+/** The parent asks for what was used so far, around each round; with `collect` after a collection. */
 process.on('message', (message) => {
-  if (message !== 'usage') return
-  const { user, system } = process.cpuUsage()
-  process.send!({ cpuMicros: user + system, rss: process.memoryUsage.rss(), at: performance.now() })
+  void (message === 'collect' ? collect() : Promise.resolve()).then(() => {
+    const { user, system } = process.cpuUsage()
+    const rss = process.memoryUsage.rss()
+    const counted = variant === 'filled' ? app.cache?.stats().memory?.bytes : undefined
+    process.send!({ cpuMicros: user + system, rss, counted, at: performance.now() })
+  })
 })
+
+/** Where `gc` is exposed: several times, as what goes takes other things with it. */
+async function collect(): Promise<void> {
+  for (let round = 0; round < 5; round++) {
+    globalThis.gc?.()
+    await pause(50)
+  }
+}
 process.on('disconnect', () => process.exit())
 process.send!({ port: address.port })

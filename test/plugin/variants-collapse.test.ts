@@ -87,7 +87,9 @@ onEachTier('50 requests of one variant make one run, known or not', async (t, op
     assert.equal(pages.filter((page) => statusOf(page).stored).length, 1)
     const fwd = isKnown ? 'vary-miss' : 'uri-miss'
     for (const page of pages) {
-      if (!statusOf(page).stored) assertStatus(page, { fwd, collapsed: true })
+      const { stored, hit } = statusOf(page)
+      // On a slow machine Redis may answer one when the run is over.
+      if (!stored && !hit) assertStatus(page, { fwd, collapsed: true })
     }
   }
 })
