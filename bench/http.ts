@@ -9,9 +9,10 @@ import { load } from './load.ts'
  * A process keeps for life what its start made of it (where its code lies, what was compiled when), so
  * each pair is started several times. The first pair is a server and itself: what differs there is noise.
  *
- *     npm run bench [-- ROUNDS REQUESTS STARTS]      REDIS_URL=… adds the Redis pairs
+ *     npm run bench [-- ROUNDS REQUESTS STARTS [PART OF A TITLE]]      REDIS_URL=… adds the Redis pairs
  */
-const [rounds = 5, requests = 8000, starts = 5] = process.argv.slice(2).map(Number)
+const [rounds = 5, requests = 8000, starts = 5] = process.argv.slice(2, 5).map(Number)
+const wanted = process.argv[5] ?? ''
 
 const redisUrl = process.env['REDIS_URL']
 const hot = (): string => '/products?page=1&sort=name'
@@ -146,6 +147,6 @@ console.log(
 console.log(
   'pair                           ours      other   (ratios: 1 is equal, above is better)',
 )
-for (const pair of pairs) await compare(pair)
+for (const pair of pairs) if (pair.title.includes(wanted)) await compare(pair)
 console.log(`scraped ${scrapes} times`)
 process.exit()
