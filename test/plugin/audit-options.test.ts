@@ -51,6 +51,13 @@ describe('the option audit is refused', () => {
   })
 })
 
+// Regression: names were checked before they were put into lower case.
+test('audit.ignore.headers takes names as they are usually written', async () => {
+  const app = Fastify()
+  await app.register(responseCache, { audit: { ignore: { headers: ['X-Build'] } } })
+  await app.close()
+})
+
 function spin(milliseconds: number): void {
   const end = performance.now() + milliseconds
   while (performance.now() < end);
