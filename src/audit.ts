@@ -99,6 +99,10 @@ export class Auditor {
     this.#findings = new AuditFindings(parts.note)
   }
 
+  get options(): AuditorOptions {
+    return this.#parts
+  }
+
   /** Whether one may begin. */
   admits(now: number): boolean {
     if (this.#isClosed) return false

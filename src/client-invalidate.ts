@@ -5,6 +5,7 @@ import type { InvalidationMode } from './invalidation/log.ts'
 import { MAX_TAG_LENGTH, encodeGlob, encodeTag, tagProblem } from './invalidation/tags.ts'
 import type { ResponseCache } from './response-cache.ts'
 import { tagsOfUrl } from './url-tags.ts'
+import { checkNames } from './value-space.ts'
 
 export interface InvalidateOptions {
   /**
@@ -27,6 +28,7 @@ export async function invalidate(
 }
 
 export function checkMode(options: InvalidateOptions | undefined): InvalidationMode {
+  if (options != null) checkNames('an invalidation', options, ['mode'])
   const mode = options?.mode ?? 'expire'
   if (MODES.has(mode)) return mode
   throw new InvalidArgumentError(
@@ -50,7 +52,8 @@ export function checkUrl({ queryFilters, readQuery }: ResponseCache, url: unknow
 
 /** The tag that stands for a route. */
 export function checkRoute(pattern: unknown): string {
-  if (typeof pattern === 'string' && pattern !== '') return encodeTag('route', pattern)
+  // The router knows no others; whoever writes 'GET /products' would be told that it is done.
+  if (typeof pattern === 'string' && /^[/*]/.test(pattern)) return encodeTag('route', pattern)
   throw new InvalidArgumentError("invalidateRoute takes a route's pattern such as '/products/:id'")
 }
 

@@ -157,8 +157,8 @@ function checkOptions(options: TagsOptions): {
   isWanted: (tag: string) => boolean
   limit: number
 } {
-  checkNames('tags', Object(options) as object, ['match', 'limit'])
-  const { match = '', limit = DEFAULT_LIMIT } = Object(options) as TagsOptions
+  checkNames('tags', options, ['match', 'limit'])
+  const { match = '', limit = DEFAULT_LIMIT } = options
   if (typeof match !== 'string') throw new InvalidArgumentError('tags: match must be a string')
   if (!Number.isInteger(limit) || limit < 1 || limit > MAX_LIMIT) {
     throw new InvalidArgumentError(`tags: limit must be a whole number from 1 to ${MAX_LIMIT}`)

@@ -44,6 +44,8 @@ export class CacheValues {
 
   /** The usable ones of these keys with their values, in one round trip. */
   async getMany<T = unknown>(keys: Iterable<string>): Promise<Map<string, T>> {
+    // Text is a list, too: of its characters.
+    if (!isList(keys)) throw new InvalidArgumentError('getMany takes a list of keys')
     return this.values.getMany<T>(keys)
   }
 
@@ -73,7 +75,12 @@ export class CacheValues {
     entries: Iterable<readonly [key: string, value: unknown]>,
     options?: ValueOptions,
   ): Promise<boolean> {
-    return this.values.setMany(new Map(entries), planValue(this.values.space, 'setMany', options))
+    const plan = planValue(this.values.space, 'setMany', options)
+    const pairs = isList(entries) ? [...entries] : undefined
+    if (pairs?.every(Array.isArray)) return this.values.setMany(new Map(pairs), plan)
+    throw new InvalidArgumentError(
+      'setMany takes a Map, or pairs of key and value as Object.entries() makes them',
+    )
   }
 
   /**
@@ -98,6 +105,7 @@ export class CacheValues {
     factory: () => T | Promise<T>,
     options?: GetOrSetOptions<NoInfer<T>>,
   ): Promise<T> {
+    checkFunction('getOrSet', key, factory)
     return this.values.getOrSet<T>(key, factory, planMade(this.values.space, key, options))
   }
 
@@ -124,6 +132,7 @@ export class CacheValues {
     write: () => T | Promise<T>,
     options?: MadeOptions<NoInfer<T>>,
   ): Promise<T> {
+    checkFunction('writeThrough', key, write)
     return writeThrough(this.values, key, write, planWritten(this.values.space, key, options))
   }
 
@@ -140,4 +149,13 @@ export class CacheValues {
     }
     return listKeys(this.values, this.parts.listing, prefix)
   }
+}
+
+function isList(given: unknown): boolean {
+  return typeof given === 'object' && given !== null && Symbol.iterator in given
+}
+
+function checkFunction(method: string, key: string, given: unknown): void {
+  if (typeof given === 'function') return
+  throw new InvalidArgumentError(`${method}: '${key}' needs a function that makes the value`)
 }

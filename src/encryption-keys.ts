@@ -26,7 +26,10 @@ const SECRET_HELP =
 export function readKeys(
   encryption: unknown,
 ): readonly EncryptionKey[] | { readonly path: string; readonly expected: string } {
-  const given = Object(encryption) as Record<string, unknown>
+  if (!isRecord(encryption)) {
+    return { path: '', expected: 'an object such as { keys: [{ id, secret }] }' }
+  }
+  const given = encryption
   const other = Object.keys(given).find((name) => name !== 'keys')
   if (other !== undefined) return { path: `.${other}`, expected: 'left out; known are keys' }
   const { keys } = given
@@ -36,7 +39,8 @@ export function readKeys(
   const checked: EncryptionKey[] = []
   for (const [at, key] of (keys as unknown[]).entries()) {
     const path = `.keys[${at}]`
-    const { id, secret, ...rest } = Object(key) as Partial<Record<string, unknown>>
+    if (!isRecord(key)) return { path, expected: 'an object such as { id, secret }' }
+    const { id, secret, ...rest } = key
     const unknown = Object.keys(rest)[0]
     if (unknown !== undefined) {
       return { path: `${path}.${unknown}`, expected: 'left out; known are id, secret' }
@@ -51,6 +55,10 @@ export function readKeys(
     checked.push({ id, secret: typeof secret === 'string' ? secret : Buffer.from(secret) })
   }
   return checked
+}
+
+function isRecord(given: unknown): given is Record<string, unknown> {
+  return given !== null && typeof given === 'object' && !Array.isArray(given)
 }
 
 function isStrong(secret: unknown): secret is string | Uint8Array {

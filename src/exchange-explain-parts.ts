@@ -1,8 +1,10 @@
 import type { FastifyRequest } from 'fastify'
 
+import type { Auditor } from './audit.ts'
 import type { Exchange } from './exchange.ts'
 import { targetTags, varyValues } from './exchange-target.ts'
 import type {
+  ExplainedAudit,
   ExplainedDimension,
   ExplainedFreshness,
   ExplainedKey,
@@ -16,10 +18,11 @@ import { isPlain } from './http/query.ts'
 import { selectingValue } from './http/vary.ts'
 import { remainingSeconds } from './inspection.ts'
 import { decodeTag, plainTags } from './invalidation/tags.ts'
+import { pointerTo } from './json-difference.ts'
 import type { Policy } from './policy.ts'
 import type { StoredEntry } from './stored-response.ts'
 
-export function explainPolicy(policy: Policy): ExplainedPolicy {
+export function explainPolicy(policy: Policy, audit: Auditor | undefined): ExplainedPolicy {
   const { vary, http } = policy
   const named = ['bypass', 'storable', 'ttl', 'tags'] as const
   return {
@@ -45,12 +48,19 @@ export function explainPolicy(policy: Policy): ExplainedPolicy {
     etag: http.etag,
     ranges: http.ranges,
     maxBytes: policy.maxBytes,
+    audit: policy.audited && explainAudit(audit!),
     tags: typeof policy.tags === 'function' ? 'function' : plainTags(policy.encodedTags),
     functions: [
       ...named.filter((name) => typeof policy[name] === 'function'),
       ...(vary.by === undefined ? [] : ['vary.by']),
     ],
   }
+}
+
+function explainAudit({ options }: Auditor): ExplainedAudit {
+  const { sample, maxPerSecond, recheckMs, ignored } = options
+  const ignore = { headers: [...ignored.fields], pointers: ignored.pointers.map(pointerTo) }
+  return { sample, maxPerSecond, recheckMs, ignore }
 }
 
 export function explainKey(exchange: Exchange, request: FastifyRequest): ExplainedKey {

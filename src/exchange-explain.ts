@@ -41,7 +41,7 @@ export async function explain(cache: ResponseCache, target: ExplainTarget): Prom
   if (policy.checksFields && policy.vary.headers.length > 0) {
     unknown.push('what the schema of request fields makes of those in the key')
   }
-  const route = { ...base, policy: explainPolicy(policy), ...historyOf(cache, policy) }
+  const route = { ...base, policy: explainPolicy(policy, cache.audit), ...historyOf(cache, policy) }
   if (exchange.bypass !== undefined) {
     const { bypass: reason } = exchange
     return finished({ ...route, decision: { action: 'bypass', reason, ...adviceOnBypass(reason) } })

@@ -82,9 +82,24 @@ export interface ExplainedPolicy {
   etag: boolean
   ranges: boolean
   maxBytes: number
+  /**
+   * The staleness audit of this route's hits; `false`: they are not checked, because it is off for the
+   * plugin or the route, or the route has `vary.by` or `vary.cookies`.
+   */
+  audit: ExplainedAudit | false
   tags: string[] | 'function'
   /** Which of the functions that have a say there are. */
   functions: string[]
+}
+
+/** The plugin option `audit` with its defaults. */
+export interface ExplainedAudit {
+  /** The share of fresh hits. */
+  sample: number
+  maxPerSecond: number
+  /** Milliseconds. */
+  recheckMs: number
+  ignore: { headers: string[]; pointers: string[] }
 }
 
 export interface ExplainedKey {
@@ -184,6 +199,7 @@ function policyLine(policy: ExplainedPolicy): string {
   for (const name of ['staleWhileRevalidate', 'staleIfError', 'settle'] as const) {
     if (policy[name] > 0) parts.push(`${name} ${policy[name]}`)
   }
+  if (policy.audit !== false) parts.push(`audit sample ${policy.audit.sample}`)
   if (policy.functions.length > 0) parts.push(`functions: ${policy.functions.join(', ')}`)
   return `  ${parts.join('; ')}`
 }

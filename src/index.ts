@@ -76,6 +76,7 @@ export type { ExplainTarget } from './exchange-explain-target.ts'
 export type {
   CountedReason,
   Decision,
+  ExplainedAudit,
   ExplainedDimension,
   ExplainedFreshness,
   ExplainedKey,

@@ -37,6 +37,11 @@ export function isWithin(pointer: string, outer: string): boolean {
   return pointer === outer || pointer.startsWith(`${outer}/`)
 }
 
+/** As RFC 6901 writes it, member by member. */
+export function pointerTo(members: readonly string[]): string {
+  return members.map((name) => `/${name.replaceAll('~', '~0').replaceAll('/', '~1')}`).join('')
+}
+
 /** What is to be compared inside; undefined where the two differ as a whole. */
 function membersOf(place: Place): Place[] | undefined {
   const { one, other } = place
@@ -57,11 +62,10 @@ function membersOf(place: Place): Place[] | undefined {
 function memberOf({ one, other, pointer, depth, ignored }: Place, name: string): Place | undefined {
   const below = ignored.filter((each) => each[depth] === name || each[depth] === '*')
   if (below.some((each) => each.length === depth + 1)) return undefined
-  const escaped = name.replaceAll('~', '~0').replaceAll('/', '~1')
   return {
     one: valueOf(one as object, name),
     other: valueOf(other as object, name),
-    pointer: `${pointer}/${escaped}`,
+    pointer: `${pointer}${pointerTo([name])}`,
     depth: depth + 1,
     ignored: below,
   }

@@ -59,9 +59,9 @@ function positive(
 }
 
 function checkFields(ignore: OptionsReader | undefined): ReadonlySet<string> {
-  const names = ignore?.strings('headers') ?? []
+  const names = (ignore?.strings('headers') ?? []).map((name) => name.toLowerCase())
   if (!names.every(isFieldName)) ignore!.fail('headers', 'a list of header names')
-  return new Set(names.map((name) => name.toLowerCase()))
+  return new Set(names)
 }
 
 function checkPointers(ignore: OptionsReader | undefined): string[][] {

@@ -49,6 +49,8 @@ const NEW_CLUSTER = "give a Cluster of ioredis: new Cluster([{ host: 'redis-1' }
 /** An object that is no client: options of ioredis, or a mistake that ioredis would not notice. */
 function checkPlain(given: object, refuse: Refuse): RedisOptions {
   if (Array.isArray(given)) refuse(`a list of nodes is no client; ${NEW_CLUSTER}`)
+  // Its parts are no properties of its own: ioredis would see none of them, and go to localhost.
+  if (given instanceof URL) refuse('this is a URL object; give its text, redis: url.href')
   const has = (name: string): boolean => name in given && Object(given)[name] != null
   if (typeof Object(given).sendCommand === 'function') {
     refuse('this looks like a client of node-redis; give one of ioredis, or a URL')

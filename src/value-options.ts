@@ -80,11 +80,17 @@ export function planMade(
 }
 
 function plan(space: ValueSpace, subject: string, options: GetOrSetOptions<never>): ValuePlan {
-  const { tags = [], errorTtl } = options
+  const { tags = [], errorTtl, ttl = space.ttl } = options
+  if (ttl === undefined) {
+    throw new InvalidArgumentError(
+      `the ttl of ${subject} is missing; give { ttl: '5m' }, or one for all of the namespace or in ` +
+        "the plugin's defaults",
+    )
+  }
   const isMade = typeof tags === 'function'
   return {
     subject,
-    ttl: checkTtl(subject, options.ttl ?? space.ttl),
+    ttl: checkTtl(subject, ttl),
     lossy: checkFlag(subject, 'lossy', options.lossy) ?? space.lossy,
     errorTtl: errorTtl === undefined ? undefined : checkTtl(subject, errorTtl, 'errorTtl'),
     fleet: checkFleet(subject, options.coalesce),

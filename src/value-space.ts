@@ -146,8 +146,13 @@ function isReadable(key: string): boolean {
   return key.length <= MAX_READABLE_KEY_LENGTH
 }
 
-/** Unknown names are mistakes, and would do nothing. */
-export function checkNames(where: string, options: object, known: readonly string[]): void {
+/** What is no object, and unknown names, are mistakes, and would do nothing. */
+export function checkNames(where: string, options: unknown, known: readonly string[]): void {
+  if (options === null || typeof options !== 'object' || Array.isArray(options)) {
+    throw new InvalidArgumentError(
+      `${where}: options must be an object; known are ${known.join(', ')}`,
+    )
+  }
   for (const name of Object.keys(options)) {
     if (known.includes(name)) continue
     throw new InvalidArgumentError(

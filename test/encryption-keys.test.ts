@@ -68,8 +68,10 @@ for (const [what, secret] of WEAK) {
 }
 
 const WRONG: [what: string, encryption: unknown, message: RegExp][] = [
-  ['a text', GOOD, /^\.0 must be left out/],
-  ['no object', null, /^\.keys must be a list of 1 to 4/],
+  // Regression: text was taken for an object, and its first letter for an option.
+  ['a text', GOOD, /^ must be an object such as \{ keys: /],
+  ['a list', [GOOD], /^ must be an object/],
+  ['no object', null, /^ must be an object/],
   ['no keys', {}, /^\.keys must be a list of 1 to 4/],
   ['an empty list', { keys: [] }, /^\.keys must be a list of 1 to 4/],
   [
@@ -78,7 +80,8 @@ const WRONG: [what: string, encryption: unknown, message: RegExp][] = [
     /^\.keys must be a list of 1/,
   ],
   ['an unknown name', { keys: [], cipher: 'rot13' }, /^\.cipher must be left out; known are keys/],
-  ['no key', { keys: [null] }, /^\.keys\[0\]\.id must be 1 to 16 letters/],
+  ['no key', { keys: [null] }, /^\.keys\[0\] must be an object such as \{ id, secret \}/],
+  ['a secret for a key', { keys: [GOOD] }, /^\.keys\[0\] must be an object/],
   ['an odd id', key(GOOD, 'a b'), /^\.keys\[0\]\.id must be 1 to 16 letters/],
   ['a long id', key(GOOD, 'a'.repeat(17)), /^\.keys\[0\]\.id must be 1 to 16 letters/],
   ['a number for an id', key(GOOD, 1), /^\.keys\[0\]\.id must be 1 to 16 letters/],

@@ -68,6 +68,35 @@ describe('the cache client refuses', () => {
     ['a URL object', (c) => c.invalidateUrl(as(new URL('http://a/'))), /invalidateUrl takes/],
     ['an empty route', (c) => c.invalidateRoute(''), /invalidateRoute takes a route's pattern/],
     ['no route', (c) => c.invalidateRoute(as(undefined)), /invalidateRoute takes/],
+    // Regression: no route is called that, so it resolved and nothing was invalidated.
+    ['a route with its method', (c) => c.invalidateRoute('GET /a'), /invalidateRoute takes/],
+    // Regression: options that are no object were not looked at, and the defaults were in force.
+    ['a ttl in the place of options', (c) => c.set('a', 1, as(60)), /'a': options must be an obj/],
+    ['null as options', (c) => c.getOrSet('b', () => 1, as(null)), /options must be an object/],
+    ['a ttl for many', (c) => c.setMany([['a', 1]], as(60)), /options must be an object/],
+    ['a ttl to wrap', async (c) => c.wrap('b', () => 1, as(60)), /'b': options must be an object/],
+    ['a ttl of a lock', (c) => c.withLock('b', () => 1, as(60)), /lock 'b': options must be an/],
+    ['a ttl of a namespace', async (c) => c.namespace('b', as(60)), /options must be an object/],
+    ['a mode as text', (c) => c.invalidateTags(['a'], as('soft')), /options must be an object/],
+    [
+      'a misspelt mode',
+      (c) => c.invalidateUrl('/', as({ modus: 'soft' })),
+      /'modus' is not an option/,
+    ],
+    // Regression: text is a list of its characters, and they were asked for.
+    ['one key instead of a list', (c) => c.getMany('abc'), /getMany takes a list of keys/],
+    ['no keys', (c) => c.getMany(as(undefined)), /getMany takes a list of keys/],
+    // Regression: a TypeError of Map, or none.
+    ['an object for many', (c) => c.setMany(as({ a: 1 }), { ttl: 1 }), /Object\.entries\(\)/],
+    [
+      'keys for many',
+      (c) => c.setMany(as(['a', 'b']), { ttl: 1 }),
+      /setMany takes a Map, or pairs/,
+    ],
+    ['nothing for many', (c) => c.setMany(as(undefined), { ttl: 1 }), /setMany takes a Map/],
+    // Regression: a TypeError at the first miss, and no word at a hit.
+    ['no factory', (c) => c.getOrSet('a', as({ ttl: 1 })), /getOrSet: 'a' needs a function/],
+    ['no write', (c) => c.writeThrough('a', as(undefined)), /writeThrough: 'a' needs a function/],
   ]
   for (const [what, call, message] of wrong) {
     it(`${what}, and has done nothing`, async (t) => {
@@ -80,7 +109,10 @@ describe('the cache client refuses', () => {
 
   it('a value without a ttl when the defaults have none', async (t) => {
     const cache = await openClient(t, { defaults: {} })
-    await assert.rejects(cache.set('a', 1), invalid(/the ttl of 'a'/))
+    await assert.rejects(
+      cache.set('a', 1),
+      invalid(/the ttl of 'a' is missing; give \{ ttl: '5m' \}/),
+    )
     assert.equal(await cache.set('a', 1, { ttl: 1 }), true)
   })
 

@@ -220,12 +220,12 @@ export function clientContract(open: (t: TestContext) => Promise<CacheClient>): 
 
   it('does not mistake a key, a path or a route for a tag of that name', async (t) => {
     const cache = await open(t)
-    await cache.set('same', 1, { tags: ['tag'] })
-    await cache.invalidateTags(['same'])
+    await cache.set('/same', 1, { tags: ['tag'] })
+    await cache.invalidateTags(['/same'])
     await cache.invalidateUrl('/same')
-    await cache.invalidateRoute('same')
+    await cache.invalidateRoute('/same')
     await cache.delete('tag')
-    assert.equal(await cache.get('same'), 1)
+    assert.equal(await cache.get('/same'), 1)
   })
 
   it('forgets everything when it is cleared, and goes on', async (t) => {

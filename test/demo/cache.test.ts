@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { after, before, describe, it } from 'node:test'
 
-import { type Demo, startDemo } from './demo.ts'
+import { type Demo, eventually, startDemo } from './demo.ts'
 
 const PARIS = 2988507
 const MISS = 'fwd=uri-miss; stored'
@@ -194,6 +194,25 @@ describe('The demo in memory', () => {
     assert.equal(countries.length, 250)
     const { body: oceania } = await demo.get('/countries?region=Oceania')
     assert.ok(oceania.length > 20 && oceania.length < 40)
+  })
+
+  it('has a share of its hits computed once more, and has no write that forgets a tag', async () => {
+    const audit = async () => (await demo.get('/stats')).body.audit
+    const { same, different } = await audit()
+    const city = `/cities/${PARIS}`
+    let population = 2102650
+    await eventually(
+      async () => {
+        // `asOf` is another one in each answer, and is no difference.
+        for (let times = 0; times < 50; times++) await demo.get('/cities/largest')
+        for (let times = 0; times < 50; times++) await demo.get(city)
+        await demo.send('PATCH', city, { body: { population: ++population } })
+        return (await audit()).same >= same + 3
+      },
+      () => 'nothing is compared',
+    )
+    const { findings, skipped, failed } = await audit()
+    assert.deepEqual([findings, different, failed, skipped.unsteady], [[], 0, 0, undefined])
   })
 
   it('says that it is healthy and what the cache did, uncached', async () => {

@@ -5,7 +5,11 @@ import Fastify, { type FastifyInstance, type RouteOptions } from 'fastify'
 import * as prometheus from 'prom-client'
 
 import { loopWatcher } from '../../src/audit.ts'
-import responseCache, { type AuditOptions } from '../../src/index.ts'
+import responseCache, {
+  type AuditOptions,
+  type ExplainedPolicy,
+  type RouteCacheOptions,
+} from '../../src/index.ts'
 import { registerMetrics } from '../../src/metrics.ts'
 import { eventually } from '../support/clock.ts'
 import { startShop } from './audit.ts'
@@ -49,6 +53,13 @@ describe('the option audit is refused', () => {
       /GET \/a: config\.cache\.audit must be true or false, got 'no'/,
     )
   })
+})
+
+// Regression: names were checked before they were put into lower case.
+test('audit.ignore.headers takes names as they are usually written', async () => {
+  const app = Fastify()
+  await app.register(responseCache, { audit: { ignore: { headers: ['X-Build'] } } })
+  await app.close()
 })
 
 function spin(milliseconds: number): void {
@@ -101,6 +112,35 @@ test('without the option stats() has no audit, and metrics no samples of it', as
   await shop.client.get('/products/1')
   assert.equal(shop.app.cache.stats().audit, undefined)
   assert.deepEqual(await audits(shop.app), {})
+})
+
+test('explain() tells how a route is audited, or that it is not', async (t) => {
+  const build = (app: FastifyInstance): void => {
+    const routes: Record<string, RouteCacheOptions> = {
+      ...{ '/checked': {}, '/left-out': { audit: false } },
+      ...{ '/own': { vary: { by: () => 'a' } }, '/cookies': { vary: { cookies: ['a'] } } },
+    }
+    for (const [path, options] of Object.entries(routes)) {
+      app.get(path, { config: { cache: options } }, async () => 'a')
+    }
+  }
+  const ignore = { headers: ['X-Build'], pointers: ['/items/*/a~1b', '/c~0d'] }
+  const cache = { defaults: { ttl: 60 } }
+  const shop = await startShop(t, { build, cache, audit: { sample: 0.05, ignore } })
+  const told = async (url: string): Promise<ExplainedPolicy['audit'] | undefined> =>
+    (await shop.app.cache.explain({ url })).policy?.audit
+  assert.deepEqual(await told('/checked'), {
+    ...{ sample: 0.05, maxPerSecond: 1, recheckMs: 1000 },
+    ignore: { ...ignore, headers: ['x-build'] },
+  })
+  for (const path of ['/left-out', '/own', '/cookies']) assert.equal(await told(path), false, path)
+  const { text } = await shop.app.cache.explain({ url: '/checked' })
+  assert.match(text, /^ {2}ttl 60; eventual; audit sample 0\.05$/m)
+
+  const off = await startShop(t, { build, cache, audit: false })
+  const { policy, text: without } = await off.app.cache.explain({ url: '/checked' })
+  assert.equal(policy?.audit, false)
+  assert.doesNotMatch(without, /audit/)
 })
 
 test('metrics count audits by their result', async (t) => {

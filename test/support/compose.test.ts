@@ -105,6 +105,17 @@ describe('docker-compose.yml', () => {
     )
   })
 
+  // Regression: SESSION_SECRET was not passed on, so each start of a container ended all sessions.
+  it('passes the secrets of the demo on from the environment, and starts without them', () => {
+    for (const name of ['demo', 'demo-sentinel', 'demo-cluster']) {
+      for (const secret of ['DASHBOARD_PASSWORD', 'SESSION_SECRET']) {
+        assert.equal(services[name]?.environment?.[secret], `\${${secret}:-}`, name)
+      }
+      const { sessionSecret, dashboardPassword } = readSettings(environmentOf(serviceOf(name)))
+      assert.deepEqual([sessionSecret, dashboardPassword], [undefined, undefined])
+    }
+  })
+
   it('starts nothing without a password', () => {
     const servers = names.filter((name) => services[name]?.command?.includes('redis-server'))
     assert.equal(servers.length, 9)

@@ -39,6 +39,8 @@ describe('at registration', () => {
     ['a list of nodes', () => NOWHERE, /new Cluster/],
     ['nodes', () => ({ nodes: NOWHERE }), /new Cluster/],
     ['options of node-redis', () => ({ socket: { host: 'redis' } }), /socket.*node-redis/],
+    // Regression: a URL object has no properties of its own, so the client went to localhost:6379.
+    ['a URL object', () => new URL('redis://redis:6380'), /URL object.*redis: url\.href/],
     ['a client in options', () => ({ client: new Redis(lazy) }), /redis: client/],
     [
       'a client of node-redis',

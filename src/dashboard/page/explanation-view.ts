@@ -153,7 +153,7 @@ function tagsView({ tags }: Explanation, propose: Propose): Node | undefined {
 function policyView({ policy }: Explanation): Node | undefined {
   if (policy === undefined) return undefined
   const spans = { staleWhileRevalidate: '', staleIfError: '', settle: '' }
-  const { ttl, vary, coalesce, fleet, consistency, functions } = policy
+  const { ttl, vary, coalesce, fleet, consistency, functions, audit } = policy
   for (const name of Object.keys(spans) as (keyof typeof spans)[]) {
     if (policy[name] > 0) spans[name] = formatSeconds(policy[name])
   }
@@ -168,6 +168,7 @@ function policyView({ policy }: Explanation): Node | undefined {
     ['settle', spans.settle],
     ['vary', [...vary.headers, ...vary.cookies, ...(vary.by ? ['by'] : [])].join(', ')],
     ['coalesce', waits],
+    ['audit', audit === false ? 'off' : `sample ${audit.sample}`],
     ['functions', functions.join(', ')],
   ])
 }
