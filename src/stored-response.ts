@@ -131,7 +131,9 @@ export function encodeEntry(key: string, entry: StoredEntry, packed?: Buffer): s
     const covered = body === undefined ? text : text + body
     return magic + hex8(crc32(covered, start)) + covered
   }
-  const covered = crc32(body, crc32(text, start))
+  // Of no bytes Node may say 0, whatever they come after.
+  const head = crc32(text, start)
+  const covered = body.length === 0 ? head : crc32(body, head)
   return Buffer.concat([Buffer.from(magic + hex8(covered) + text), body])
 }
 
