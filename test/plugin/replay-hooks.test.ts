@@ -232,6 +232,31 @@ test('a preSerialization hook runs when the object is made, not on hits', async 
   assert.equal(ran, 1)
 })
 
+// Regression: the status was taken when the handler answered, so what such a hook makes of it was on
+// misses only.
+test('a status that a preSerialization hook chooses is that of hits, with its own lifetime', async (t) => {
+  const client = await start(t, (app) => {
+    app.addHook('preSerialization', async (request, reply, payload) => {
+      void reply.code(request.url === '/x' ? 203 : 202)
+      return payload
+    })
+    const statuses = { 200: true, 203: 60 } as const
+    for (const path of ['/x', '/y']) {
+      app.get(path, { config: { cache: { statuses } } }, async () => ({ page: 1 }))
+    }
+  })
+  assert.equal((await client.get('/x')).status, 203)
+  const hit = await client.get('/x')
+  assertHit(hit)
+  assert.equal(hit.status, 203)
+  assert.match(String(hit.headers['cache-status']), /ttl=(?:59|60)$/)
+  for (const round of ['first', 'second']) {
+    const answer = await client.get('/y')
+    assert.equal(answer.status, 202, round)
+    assert.match(String(answer.headers['cache-status']), /detail=status/)
+  }
+})
+
 test('onSend and onResponse hooks run for hits as for misses', async (t) => {
   const seen: string[] = []
   const client = await start(t, (app) => {
