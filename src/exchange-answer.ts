@@ -24,7 +24,7 @@ import {
   tapStream,
   unfoldResponse,
 } from './exchange-stream.ts'
-import { type ReplayBody, asTyped } from './exchange-replay.ts'
+import { type ReplayBody, asTyped } from './exchange-replay-body.ts'
 import { answerOwnConditions, restoreRequest, substitute } from './exchange-validate.ts'
 import { type Fields, NO_FIELDS, listMembers } from './http/fields.ts'
 import type { NotStoredReason } from './http/storability.ts'
