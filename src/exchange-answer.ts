@@ -204,7 +204,7 @@ function captureStream(
     release(exchange, 'overtaken')
   }
   // A hook may put another payload in its place; then nobody ever reads this one.
-  whenGone(reply.raw, end)
+  whenGone(reply, end)
   return tapStream(payload, {
     maxBytes,
     share,

@@ -5,16 +5,24 @@ import { release } from './exchange-store.ts'
 
 type Raw = FastifyReply['raw']
 
-/** Over HTTP/2 only the stream beneath tells. */
-function isGone(raw: Raw): boolean {
-  const { destroyed, stream } = raw as Raw & { readonly stream?: { readonly destroyed?: boolean } }
+/** Whether its connection has others to answer first (HTTP/1.1 pipelining). */
+function isQueued({ raw }: FastifyReply): boolean {
+  return raw.socket === null
+}
+
+function isGone(reply: FastifyReply): boolean {
+  if (isQueued(reply) && reply.request.raw.aborted) return true
+  // Over HTTP/2 only the stream beneath tells.
+  const { destroyed, stream } = reply.raw as Raw & { readonly stream?: { destroyed?: boolean } }
   return destroyed || stream?.destroyed === true
 }
 
 /** Calls `end` when nothing more can be written, which may be so by now. */
-export function whenGone(raw: Raw, end: () => void): void {
-  if (isGone(raw)) end()
-  else raw.once('close', end)
+export function whenGone(reply: FastifyReply, end: () => void): void {
+  if (isGone(reply)) return end()
+  reply.raw.once('close', end)
+  // Before Node 24 a response that has not had its turn is told nothing of the end.
+  if (isQueued(reply)) reply.request.raw.once('aborted', end)
 }
 
 /** Nobody waits for a run whose client is gone and whose handler had nothing to say. */
@@ -34,19 +42,20 @@ export function seeToWaiters(exchange: Exchange, reply: FastifyReply, result: un
 }
 
 /** Then Fastify sends nothing at all. */
-function giveUp(exchange: Exchange, { raw, request, sent }: FastifyReply): void {
+function giveUp(exchange: Exchange, reply: FastifyReply): void {
+  const { request, sent } = reply
   const end = (): void => release(exchange, 'overtaken')
   if (request.raw.aborted || request.raw.socket?.destroyed) end()
-  else if (sent || isGone(raw)) whenGone(raw, end)
+  else if (sent || isGone(reply)) whenGone(reply, end)
 }
 
 /**
  * A hook may make a stream of what the handler has answered, and of a stream a client that has gone
  * sees no header section.
  */
-export function seeToStream(exchange: Exchange, { raw }: FastifyReply): void {
+export function seeToStream(exchange: Exchange, reply: FastifyReply): void {
   const { flight, lease, fill } = exchange
   // One that is stored while it flows sees to that itself.
   if (fill!.flow !== undefined || (flight === undefined && lease === undefined)) return
-  raw.once('pipe', () => whenGone(raw, () => release(exchange, 'overtaken')))
+  reply.raw.once('pipe', () => whenGone(reply, () => release(exchange, 'overtaken')))
 }
