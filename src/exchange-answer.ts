@@ -99,7 +99,7 @@ function watchedSend(this: FastifyReply, payload?: unknown): FastifyReply {
   if (fill.complete && answerOwnConditions(fill, this, exchange.cache.tiers.now())) {
     payload = undefined
   } else if (fill.fwdStatus !== undefined) payload = asTyped(this, payload as ReplayBody)
-  seeToStream(exchange, this)
+  seeToStream(exchange, this, payload)
   return send.call(this, payload)
 }
 

@@ -2,6 +2,7 @@ import type { FastifyReply } from 'fastify'
 
 import type { Exchange } from './exchange.ts'
 import { release } from './exchange-store.ts'
+import { isStream } from './exchange-stream.ts'
 
 type Raw = FastifyReply['raw']
 
@@ -53,9 +54,11 @@ function giveUp(exchange: Exchange, reply: FastifyReply): void {
  * A hook may make a stream of what the handler has answered, and of a stream a client that has gone
  * sees no header section.
  */
-export function seeToStream(exchange: Exchange, reply: FastifyReply): void {
+export function seeToStream(exchange: Exchange, reply: FastifyReply, payload: unknown): void {
   const { flight, lease, fill } = exchange
   // One that is stored while it flows sees to that itself.
   if (fill!.flow !== undefined || (flight === undefined && lease === undefined)) return
-  reply.raw.once('pipe', () => whenGone(reply, () => release(exchange, 'overtaken')))
+  const end = (): void => release(exchange, 'overtaken')
+  if (isStream(payload)) whenGone(reply, end)
+  else reply.raw.once('pipe', () => whenGone(reply, end))
 }

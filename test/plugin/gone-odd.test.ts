@@ -53,6 +53,7 @@ for (const [name, make] of PAYLOADS) {
 
 const WAYS: [string, (reply: FastifyReply) => void][] = [
   ['that a hook makes a stream of', (reply) => void reply.send('page')],
+  ['that is a web stream and not kept', (reply) => void reply.code(201).send(webStream())],
   ['written past Fastify', (reply) => void reply.raw.end('page')],
 ]
 
@@ -62,7 +63,9 @@ for (const [name, answer] of WAYS) {
   test(`an answer ${name}, after its client has gone, frees those who wait`, async (t) => {
     let runs = 0
     const client = await start(t, (app) => {
-      app.addHook('onSend', async (_request, _reply, payload) => Readable.from([payload]))
+      app.addHook('onSend', async (_request, _reply, payload) =>
+        typeof payload === 'string' ? Readable.from([payload]) : payload,
+      )
       app.get('/', { config: { cache: true } }, (request, reply) => {
         runs++
         if (name.startsWith('written')) reply.hijack()
