@@ -3,6 +3,7 @@ import type { FastifyReply } from 'fastify'
 import { type Duration, seconds } from './durations.ts'
 import { EXCHANGE, type Exchange, Fill, type Flow } from './exchange.ts'
 import { currentFields } from './exchange-fields.ts'
+import { seeToStream, whenGone } from './exchange-gone.ts'
 import { mayStoreStatus } from './exchange-judge.ts'
 import { watchIgnored } from './exchange-ignored.ts'
 import { addEntityTag, captureBody, listenToOwnSerializer } from './exchange-serializer.ts'
@@ -23,7 +24,7 @@ import {
   tapStream,
   unfoldResponse,
 } from './exchange-stream.ts'
-import { type ReplayBody, asTyped } from './exchange-replay.ts'
+import { type ReplayBody, asTyped } from './exchange-replay-body.ts'
 import { answerOwnConditions, restoreRequest, substitute } from './exchange-validate.ts'
 import { type Fields, NO_FIELDS, listMembers } from './http/fields.ts'
 import type { NotStoredReason } from './http/storability.ts'
@@ -98,6 +99,7 @@ function watchedSend(this: FastifyReply, payload?: unknown): FastifyReply {
   if (fill.complete && answerOwnConditions(fill, this, exchange.cache.tiers.now())) {
     payload = undefined
   } else if (fill.fwdStatus !== undefined) payload = asTyped(this, payload as ReplayBody)
+  seeToStream(exchange, this, payload)
   return send.call(this, payload)
 }
 
@@ -202,8 +204,7 @@ function captureStream(
     release(exchange, 'overtaken')
   }
   // A hook may put another payload in its place; then nobody ever reads this one.
-  if (reply.raw.destroyed) end()
-  else reply.raw.once('close', end)
+  whenGone(reply, end)
   return tapStream(payload, {
     maxBytes,
     share,

@@ -42,6 +42,7 @@ export function judge(
   if (early !== undefined) return early
   // A 304 of an etag hook answers this client; what the handler said is still a response.
   if (status !== 304 && !mayStoreStatus(policy, status)) return 'status'
+  if (!mayStoreStatus(policy, fill.status)) return 'status'
   if (fill.fields === undefined) return 'fields'
   const { set } = fill.fields
   const own: FieldReader = (name) => {

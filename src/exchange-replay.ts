@@ -1,9 +1,8 @@
-import { Readable } from 'node:stream'
-
 import type { FastifyReply } from 'fastify'
 
 import type { Exchange } from './exchange.ts'
 import { tellStatus } from './exchange.ts'
+import { type ReplayBody, asTyped, completeTextType } from './exchange-replay-body.ts'
 import { skipSerializer } from './exchange-serializer.ts'
 import type { CacheStatus } from './http/cache-status.ts'
 import {
@@ -21,8 +20,6 @@ import type { Cached } from './store/cached.ts'
 import { type StoredEntry, bodyBytes } from './stored-response.ts'
 import { AGE_BOUNDS } from './telemetry.ts'
 
-/** What is to be sent. */
-export type ReplayBody = StoredEntry['body'] | Readable
 type SentFields = Record<string, string | string[]>
 
 /** What of an entry makes the head of an answer. */
@@ -234,15 +231,6 @@ function wholeOrPart(
   return bytes.subarray(part.start, part.end)
 }
 
-/** A part of a text is sent as bytes, of which Fastify would complete another type. */
-function completeTextType(reply: FastifyReply): void {
-  const type = reply.getHeader('content-type')
-  if (type === undefined) reply.header('content-type', 'text/plain; charset=utf-8')
-  else if (/^[^;]*json/i.test(String(type)) && !/;\s*charset=/i.test(String(type))) {
-    reply.header('content-type', `${String(type)}; charset=utf-8`)
-  }
-}
-
 /**
  * This says nothing of the representation; above all not how long it is fresh, as a cache on the way
  * to the client might keep it then.
@@ -255,17 +243,6 @@ function unsatisfiable(
   for (const [name] of headers) if (name !== 'vary') reply.removeHeader(name)
   reply.removeHeader('cache-control').code(416).header('content-range', contentRange)
   return ''
-}
-
-/**
- * Fastify gives bytes a type where they have none. Those of a stream that had none go as a stream,
- * to which it gives nothing: RFC 9110 §8.3 leaves it to the client to look at them.
- */
-export function asTyped(reply: FastifyReply, body: ReplayBody): ReplayBody {
-  if (!Buffer.isBuffer(body) || reply.hasHeader('content-type')) return body
-  if (body.length === 0) return undefined
-  reply.header('content-length', body.length)
-  return Readable.from([body])
 }
 
 /** Over what hooks and plugins have set; the status, too. */

@@ -36,9 +36,16 @@ export function addEntityTag(reply: FastifyReply, body: string | Uint8Array | un
 
 /** A hit is sent as a text or bytes, and such are never without a type. */
 function captureSerialized(fill: Fill, reply: FastifyReply, body: string | Uint8Array): void {
-  if (reply.request[EXCHANGE]!.policy.http.etag) addEntityTag(reply, body)
+  const { policy } = reply.request[EXCHANGE]!
+  if (policy.http.etag) addEntityTag(reply, body)
   captureBody(fill, reply, body)
   fill.isSerialized = true
+  if (reply.statusCode !== fill.status) {
+    // Of a preSerialization hook, which does not run on hits.
+    fill.status = reply.statusCode
+    const ttl = policy.statuses.get(fill.status)
+    if (typeof ttl === 'number') fill.ttl = ttl
+  }
   if (!reply.hasHeader('content-type')) fill.failure ??= 'content-type'
 }
 

@@ -16,13 +16,15 @@ import {
   staleOf,
 } from './exchange-decide.ts'
 import { contest, contestRefresh, isOfFleet } from './exchange-fleet.ts'
+import { seeToWaiters } from './exchange-gone.ts'
 import { offer } from './exchange-learn.ts'
 import { asVariant, lookUp, lookUpOnce, peek } from './exchange-lookup.ts'
 import { catchUp, goAlone, isBehind } from './exchange-own-writes.ts'
 import { isBeingRefreshed, refreshInBackground, replayHit } from './exchange-refresh.ts'
-import { type ReplayBody, replay, replayCollapsed, replayOnError } from './exchange-replay.ts'
+import { replay, replayCollapsed, replayOnError } from './exchange-replay.ts'
+import type { ReplayBody } from './exchange-replay-body.ts'
 import { askForValidation, mayStandIn, rescueFromThrow } from './exchange-validate.ts'
-import { noteRefreshed, release, seeToWaiters } from './exchange-store.ts'
+import { noteRefreshed, release } from './exchange-store.ts'
 import {
   coverHooks,
   followsOtherVariant,
@@ -201,13 +203,13 @@ function forward(exchange: Exchange, reply: FastifyReply, handler: Handler): unk
   const { flight, stale } = exchange
   if (stale === undefined) {
     const result = handler()
-    if (result instanceof Promise) seeToWaiters(exchange, reply, result)
+    seeToWaiters(exchange, reply, result)
     return result
   }
   if (flight !== undefined && mayServeOthers(exchange)) flight.serveStale(stale)
   askForValidation(exchange, reply.request)
   const result = rescueFromThrow(exchange, reply, handler)
-  if (result instanceof Promise) seeToWaiters(exchange, reply, result)
+  seeToWaiters(exchange, reply, result)
   return result
 }
 

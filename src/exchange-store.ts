@@ -251,28 +251,6 @@ export function release(exchange: Exchange, outcome: Outcome): void {
   cache.collapser.settle(exchange.flightKey, flight, outcome, cache.tiers.now())
 }
 
-/** Nobody waits for a run whose client is gone and whose handler had nothing to say. */
-export function seeToWaiters(
-  exchange: Exchange,
-  reply: FastifyReply,
-  result: Promise<unknown>,
-): void {
-  const { flight, lease } = exchange
-  if (flight === undefined && lease === undefined) return
-  // A step later, so that whatever Fastify does with the result comes first.
-  const look = (): void => giveUp(exchange, reply)
-  const watch = (): void => void result.then(look, look)
-  if (flight !== undefined) flight.onFirstWaiter = watch
-  if (lease !== undefined || flight?.waiters !== undefined) watch()
-}
-
-/** Then Fastify sends nothing at all. */
-function giveUp(exchange: Exchange, { raw, request }: FastifyReply): void {
-  if (raw.destroyed || request.raw.aborted || request.raw.socket?.destroyed) {
-    release(exchange, 'overtaken')
-  }
-}
-
 /** After an invalidation the next one may run; what stood in for an error others have, too. */
 function leaseOutcome({ fill }: Exchange, outcome: Outcome): LeaseOutcome {
   if (outcome === 'uncacheable') return outcome

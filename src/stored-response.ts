@@ -127,11 +127,12 @@ export function encodeEntry(key: string, entry: StoredEntry, packed?: Buffer): s
   const seq = String(entry.seq).padStart(SEQ_LENGTH, '0')
   const lengths = hex8(Buffer.byteLength(headText)) + hex8(bodyBytes(body))
   const text = entry.epoch + seq + lengths + headText
-  // One after the other: put together for the checksum they would be copied once more.
+  // One after the other: put together for the checksum they would be copied once more. Of no bytes
+  // Node may say 0, whatever they come after.
   const ofText = crc32(text, start)
-  const covered = body === undefined ? ofText : crc32(body, ofText)
+  const covered = body === undefined || body.length === 0 ? ofText : crc32(body, ofText)
   const beginning = magic + hex8(covered) + text
-  if (!(body instanceof Buffer)) return body === undefined ? beginning : beginning + body
+  if (!(body instanceof Buffer)) return beginning + (body ?? '')
   return Buffer.concat([Buffer.from(beginning), body])
 }
 

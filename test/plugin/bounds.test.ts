@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { type ClientRequest, type IncomingMessage, request } from 'node:http'
 import { once } from 'node:events'
+import { connect } from 'node:net'
 import { Readable } from 'node:stream'
 import { type TestContext, test } from 'node:test'
 
@@ -9,6 +10,7 @@ import Fastify, { type FastifyInstance } from 'fastify'
 
 import responseCache, { type ResponseCacheOptions } from '../../src/index.ts'
 import { type Client, Door, eventually, listen } from '../support/app.ts'
+import { requestText } from '../support/wire.ts'
 import { assertHit, assertStored } from '../support/assert-status.ts'
 
 async function start(
@@ -89,6 +91,34 @@ test('a client that hangs up gives back what was recorded for it, although the s
   await eventually(() => app.cache.stats().flights === 0, 'the server knows')
   await client.get('/fast')
   assertHit(await client.get('/fast'))
+  assert.equal(app.cache.stats().failures['stream'], undefined)
+  door.open()
+})
+
+// Regression: before Node 24 a response that waits behind others on its connection is told nothing when
+// that closes. What was recorded for it was held for good, so that in the end no stream was kept, and
+// those who waited did so until maxWaitMs.
+test('clients that pipeline requests and hang up leave nothing behind', async (t) => {
+  const options = { memory: { maxBytes: 1_200_000, maxEntryBytes: 250_000 } }
+  // More than a response takes before it has its turn.
+  const chunk = 'x'.repeat(100_000)
+  const door = new Door()
+  const { app, client } = await start(t, options, (app) => {
+    app.get('/before', async () => door.pass().then(() => 'late'))
+    app.get('/page/:id', { config: { cache: true } }, async () => Readable.from([chunk, chunk]))
+  })
+  let gone = 0
+  app.server.on('connection', (socket) => socket.on('close', () => gone++))
+  for (let n = 0; n < 12; n++) {
+    const socket = connect(client.port, '127.0.0.1').on('error', () => {})
+    socket.write(requestText('/before') + requestText(`/page/${n}`))
+    await eventually(() => door.arrived === n + 1 && app.cache.stats().flights === 1, 'both run')
+    socket.destroy()
+    await eventually(() => gone === n + 1, 'the server knows')
+    await eventually(() => app.cache.stats().flights === 0, 'nobody would wait')
+  }
+  assert.equal((await client.get('/page/0')).text, chunk + chunk)
+  assertHit(await client.get('/page/0'))
   assert.equal(app.cache.stats().failures['stream'], undefined)
   door.open()
 })

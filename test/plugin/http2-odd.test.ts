@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { type ClientHttp2Session, connect } from 'node:http2'
 import type { AddressInfo } from 'node:net'
+import { Readable } from 'node:stream'
 import { test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 
@@ -62,4 +63,35 @@ test('over HTTP/2 a stale response is confirmed, stands in, and outlives clients
   gone.close()
   assert.equal((await get(session, '/', fields)).text, 'in de')
   assert.match(String((await get(session, '/', fields)).fields['cache-status']), /hit/)
+})
+
+// Regression: a response over HTTP/2 has no `destroyed`, so nobody noticed that its client had gone
+// before a stream was sent, and those who waited did so until maxWaitMs.
+test('over HTTP/2 a stream for a client that has gone frees those who wait', async (t) => {
+  let runs = 0
+  const app = Fastify({ http2: true })
+  await app.register(responseCache, { defaults: { ttl: '1h' } })
+  app.get('/', { config: { cache: true } }, (request, reply) => {
+    runs++
+    void eventually('the client is gone', () => runs > 1 || request.raw.aborted).then(async () => {
+      await pause(50)
+      reply.send(Readable.from(['pa', 'ge']))
+    })
+  })
+  await app.listen({ port: 0, host: '127.0.0.1' })
+  const session = connect(`http://127.0.0.1:${(app.server.address() as AddressInfo).port}`)
+  t.after(() => {
+    session.destroy()
+    return app.close()
+  })
+  const gone = session.request({ ':path': '/' })
+  gone.on('error', () => {})
+  await eventually('the handler runs', () => runs === 1)
+  const waiting = get(session, '/')
+  await pause(30)
+  const since = performance.now()
+  gone.close(8)
+  assert.equal((await waiting).text, 'page')
+  const passed = performance.now() - since
+  assert.ok(passed < 3000, `waited ${passed} ms`)
 })

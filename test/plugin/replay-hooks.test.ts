@@ -1,6 +1,7 @@
 // Hooks that change the payload on its way out do so once per response, on a miss and a hit alike,
 // and what they make of it for one client is not what others get.
 import assert from 'node:assert/strict'
+import { Readable, Transform } from 'node:stream'
 import { test } from 'node:test'
 import { brotliDecompressSync, gunzipSync } from 'node:zlib'
 
@@ -8,8 +9,9 @@ import compress from '@fastify/compress'
 import etag from '@fastify/etag'
 import type { FastifyInstance } from 'fastify'
 
-import { assertHit, assertStored } from '../support/assert-status.ts'
+import { assertHit, assertStored, statusOf } from '../support/assert-status.ts'
 import { type Answer, type Client, lastingHeaders, start, startBoth } from '../support/app.ts'
+import { wireTo } from '../support/wire.ts'
 
 const LONG = 'a page that is worth compressing, '.repeat(100)
 
@@ -19,6 +21,17 @@ function decoded({ headers, body }: Answer): string {
   if (coding === 'br') return brotliDecompressSync(body).toString()
   assert.equal(coding, undefined)
   return body.toString()
+}
+
+function quoted(): Transform {
+  return new Transform({
+    construct(done) {
+      this.push('<')
+      done()
+    },
+    transform: (chunk, _encoding, done) => done(null, chunk),
+    flush: (done) => done(null, '>'),
+  })
 }
 
 const KINDS: [string, unknown][] = [
@@ -230,6 +243,54 @@ test('a preSerialization hook runs when the object is made, not on hits', async 
   const miss = await client.get('/x')
   assert.equal((await client.get('/x')).text, miss.text)
   assert.equal(ran, 1)
+})
+
+// Regression: a stream without a type is replayed as one, and its hits told the length of what was
+// stored, so a hook that makes the stream longer or shorter broke the message, and the next on the wire.
+test('a hook that makes another stream of one without a type does so on hits', async (t) => {
+  const build = (app: FastifyInstance): void => {
+    app.addHook('onSend', async (_request, _reply, payload) =>
+      payload instanceof Readable ? payload.pipe(quoted()) : payload,
+    )
+    app.get('/', { config: { cache: true } }, async () => Readable.from(['page']))
+    app.get('/empty', { config: { cache: true } }, async () => Readable.from([]))
+  }
+  const { cached, plain } = await startBoth(t, build)
+  const wire = wireTo(t, cached)
+  for (const path of ['/', '/empty']) {
+    const expected = await plain.get(path)
+    assert.equal(expected.text, path === '/' ? '<page>' : '<>')
+    for (const round of ['miss', 'hit', 'hit']) {
+      const answer = await wire.get(path)
+      assert.equal(answer.text, expected.text, `${path}, ${round}`)
+      assert.equal(statusOf(answer).hit ?? false, round === 'hit')
+    }
+  }
+})
+
+// Regression: the status was taken when the handler answered, so what such a hook makes of it was on
+// misses only.
+test('a status that a preSerialization hook chooses is that of hits, with its own lifetime', async (t) => {
+  const client = await start(t, (app) => {
+    app.addHook('preSerialization', async (request, reply, payload) => {
+      void reply.code(request.url === '/x' ? 203 : 202)
+      return payload
+    })
+    const statuses = { 200: true, 203: 60 } as const
+    for (const path of ['/x', '/y']) {
+      app.get(path, { config: { cache: { statuses } } }, async () => ({ page: 1 }))
+    }
+  })
+  assert.equal((await client.get('/x')).status, 203)
+  const hit = await client.get('/x')
+  assertHit(hit)
+  assert.equal(hit.status, 203)
+  assert.match(String(hit.headers['cache-status']), /ttl=(?:59|60)$/)
+  for (const round of ['first', 'second']) {
+    const answer = await client.get('/y')
+    assert.equal(answer.status, 202, round)
+    assert.match(String(answer.headers['cache-status']), /detail=status/)
+  }
 })
 
 test('onSend and onResponse hooks run for hits as for misses', async (t) => {

@@ -80,7 +80,9 @@ for (const [title, handler] of PAYLOADS) {
     const head = await cached.head('/')
     assertHit(head)
     assert.equal(head.body.length, 0)
-    assert.deepEqual(lastingHeaders(head), lastingHeaders(hit))
+    // What hooks make of a stream without a type is not known before it has flowed.
+    const { 'content-length': told = length['content-length'], ...others } = lastingHeaders(head)
+    assert.deepEqual({ ...others, 'content-length': told }, { ...fields, ...length })
   })
 }
 
