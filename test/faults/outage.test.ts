@@ -38,7 +38,7 @@ describe('an application under load', { concurrency: 3 }, () => {
         await scene.caches(tier)
       })
       assertUnharmed(t, seen)
-      await scene.delivered()
+      await scene.recovered()
     })
 
     it(`answers while Redis is frozen, and caches again when it goes on: ${name}`, async (t) => {
@@ -52,7 +52,7 @@ describe('an application under load', { concurrency: 3 }, () => {
         await scene.caches(tier)
       })
       assertUnharmed(t, seen)
-      await scene.delivered()
+      await scene.recovered()
     })
   }
 
@@ -68,7 +68,7 @@ describe('an application under load', { concurrency: 3 }, () => {
       await scene.caches()
     })
     assertUnharmed(t, seen)
-    await scene.delivered()
+    await scene.recovered()
   })
 
   // Regression: nobody gave up a connection whose other end had gone without a word, as with a host
@@ -84,7 +84,7 @@ describe('an application under load', { concurrency: 3 }, () => {
       await scene.caches('redis')
     })
     assertUnharmed(t, seen)
-    await scene.delivered()
+    await scene.recovered()
   })
 
   it('does not wait for a frozen Redis with every request: the breaker opens, and closes later', async (t) => {
@@ -166,7 +166,7 @@ describe('an application that starts', { concurrency: true }, () => {
       assertUnharmed(t, seen, 20)
       await mend(server)
       await scene.caches()
-      await scene.delivered()
+      await scene.recovered()
       assert.equal(await scene.app.cache.set('key', 'value'), true)
       assert.equal(await scene.app.cache.get('key'), 'value')
     })
