@@ -73,8 +73,9 @@ export class RedisLog implements InvalidationLog {
     const replicas = this.#replicas
     this.#appender = new RedisAppender(guard, { calls, maxTags, deadlineMs, replicas, onTrouble })
     this.#delivery = new RedisDelivery(this.#appender, replicas, (invalidation, record) => {
+      if (record === 'everything') this.#follower.forgetAll()
       // What is computed from there on is after it, so the mark is no higher.
-      this.#note(invalidation, record)
+      else this.#note(invalidation, record)
     })
   }
 
