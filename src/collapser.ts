@@ -146,7 +146,8 @@ export class Collapser {
   #isHitForMiss(key: string, now: number): boolean {
     const until = this.#hitForMiss.get(key)
     if (until === undefined) return false
-    if (now < until) return true
+    // A clock that was set back must not hold a key for as long as it went back.
+    if (now < until && until - now <= this.#hitForMissMs) return true
     this.#hitForMiss.delete(key)
     return false
   }

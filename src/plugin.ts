@@ -99,13 +99,15 @@ async function openGuard(
 ): Promise<RedisGuard | undefined> {
   const { redis } = checked
   if (redis === undefined) return undefined
-  const client = isRedisClient(redis) ? redis : await open(app, checked.decorateAs, redis, trouble)
+  const ownsClient = !isRedisClient(redis)
+  const client = ownsClient ? await open(app, checked.decorateAs, redis, trouble) : redis
   // No error: it may have given up on a Redis that is down, which must not keep anyone from starting.
   if (client.status === 'end')
     trouble.report('connect', withAdvice(new Error('not connected (end)')))
   return new RedisGuard(client, {
     deadlineMs: checked.deadlineMs,
     breaker: checked.breaker,
+    ownsClient,
     onTrouble: (operation, error) => trouble.report(operation, withAdvice(error)),
     onChange: (change) => trouble.change(change),
   })

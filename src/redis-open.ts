@@ -6,6 +6,8 @@ import type { Redis, RedisOptions } from 'ioredis'
 const START_MS = 1000
 const QUIT_MS = 500
 const REVIVE_MS = 1000
+/** From the connection until the server says that it is ready. */
+const READY_MS = 5000
 
 /** What a client of our own is like; the user's options come on top. */
 const OWN_OPTIONS: RedisOptions = {
@@ -75,7 +77,10 @@ export async function openRedis(
   return client
 }
 
-/** Makes quitting bounded and quiet, and brings a client back that gave up while it is needed. */
+/**
+ * Makes quitting bounded and quiet, and brings a client back that gave up while it is needed, or that
+ * is connected to somebody who says nothing.
+ */
 function supervise(client: Redis, onError: (error: Error) => void, isClosing: () => boolean): void {
   client.on('error', onError)
   const quit = client.quit.bind(client)
@@ -87,6 +92,11 @@ function supervise(client: Redis, onError: (error: Error) => void, isClosing: ()
     client.disconnect()
     return 'OK'
   }
+  let waiting: NodeJS.Timeout | undefined
+  client.on('connect', () => {
+    waiting = setTimeout(() => client.disconnect(true), READY_MS).unref()
+  })
+  for (const event of ['ready', 'close']) client.on(event, () => clearTimeout(waiting))
   client.on('end', () => {
     if (isClosing()) return
     setTimeout(() => {

@@ -56,4 +56,13 @@ describe('the flights of a process', () => {
     collapser.settle('a', flight, 'unwaited', 1)
     assert.equal(flight.onFirstWaiter, undefined)
   })
+
+  // Regression: after the clock was set back a mark held for as long as it had gone back.
+  it('forget a mark whose time has not come yet, as the clock was set back', () => {
+    const collapser = new Collapser({ hitForMissMs: 100 })
+    const at = 3_600_000
+    collapser.settle('a', collapser.lead('a', at, WAIT_MS)!, 'uncacheable', at)
+    assert.equal(collapser.lead('a', at + 50, WAIT_MS), undefined)
+    assert.ok(collapser.lead('a', 50, WAIT_MS))
+  })
 })

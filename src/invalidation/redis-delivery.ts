@@ -5,11 +5,14 @@ import type { Replicas } from './redis-replicas.ts'
 
 const RETRY_MS = 1000
 
+/** Told of the number under which it is in the log now; or that the epoch is gone in its place. */
+type WhenDelivered = (invalidation: Invalidation, record: Appended | 'everything') => void
+
 /** Sends again, until it has arrived, what was not confirmed. One delivery at a time. */
 export class RedisDelivery {
   readonly #appender: RedisAppender
   readonly #replicas: Replicas | undefined
-  readonly #onDelivered: (invalidation: Invalidation, record: Appended) => void
+  readonly #onDelivered: WhenDelivered
   readonly #pending = new PendingInvalidations()
   /** In the master's log, and not known to be in those of enough replicas. */
   readonly #unproven = new PendingInvalidations()
@@ -17,12 +20,7 @@ export class RedisDelivery {
   #retry: NodeJS.Timeout | undefined
   #closed = false
 
-  /** @param onDelivered Told of the number under which an invalidation is in the log now. */
-  constructor(
-    appender: RedisAppender,
-    replicas: Replicas | undefined,
-    onDelivered: (invalidation: Invalidation, record: Appended) => void,
-  ) {
+  constructor(appender: RedisAppender, replicas: Replicas | undefined, onDelivered: WhenDelivered) {
     this.#appender = appender
     this.#replicas = replicas
     this.#onDelivered = onDelivered
@@ -76,10 +74,10 @@ export class RedisDelivery {
   async #sendAll(invalidations: readonly Invalidation[]): Promise<boolean> {
     for (const invalidation of invalidations) {
       const outcome = await this.#appender.append(invalidation)
-      if (outcome === 'everything') return true
-      if (!('why' in outcome)) this.#onDelivered(invalidation, outcome)
+      if (outcome === 'everything' || !('why' in outcome)) this.#onDelivered(invalidation, outcome)
       else if (outcome.isWritten) this.#unproven.add(invalidation)
       else return false
+      if (outcome === 'everything') break
     }
     return true
   }

@@ -4,6 +4,7 @@ import { newEpoch } from './local-log.ts'
 import { PositionHistory } from './position-history.ts'
 import type { LogChange } from './log.ts'
 import { LogTable } from './log-table.ts'
+import { Proofs } from './proofs.ts'
 import {
   Retry,
   ensureConnected,
@@ -50,6 +51,7 @@ export class RedisFollower {
   table: LogTable
   position: LogPosition = UNKNOWN
   verifiedAt: number = -Infinity
+  readonly proofs: Proofs = new Proofs()
   readonly history: PositionHistory = new PositionHistory()
   readonly seen: SeenRecords = new SeenRecords()
   /** The position is one of the log that is there now: no connection was lost since it was read. */
@@ -64,8 +66,6 @@ export class RedisFollower {
   /** Epochs that came to their end. One that is back was brought back by a failover. */
   readonly #left: string[] = []
   #lastId = '0-0'
-  /** The latest seq that Redis named, and when it was asked. */
-  #target = { seq: -1, sentAt: -Infinity }
   /** The seq that Redis named when this follower last asked. */
   #checkedSeq = -1
   #ttlRefreshedAt = 0
@@ -106,9 +106,7 @@ export class RedisFollower {
 
   /** Redis named `seq` in an answer to a question sent at `sentAt`: the lease to be earned. */
   expect(seq: number, sentAt: number): void {
-    if (seq > this.#target.seq || (seq === this.#target.seq && sentAt > this.#target.sentAt)) {
-      this.#target = { seq, sentAt }
-    }
+    this.proofs.add(seq, sentAt)
     this.#settle()
   }
 
@@ -154,9 +152,9 @@ export class RedisFollower {
     const { keys } = this.#options.calls
     await within(PATIENCE_MS, ensureConnected(this.#connection))
     await this.#options.inspect?.(this.#connection)
-    const sentAt = performance.now()
+    const [sentAt, { highest }] = [performance.now(), this.proofs]
     const [epoch, seq, lastId] = (await this.#open()) as [string, string, string]
-    if (this.#left.includes(epoch) || (await this.#isForked(epoch, Number(seq)))) {
+    if (this.#left.includes(epoch) || (await this.#isForked(epoch, Number(seq), highest))) {
       await this.#giveUp(epoch)
       throw new Error('the log lost its end in a failover; everything is invalid now')
     }
@@ -178,12 +176,13 @@ export class RedisFollower {
     table.version = this.table.version + 1
     this.table = table
     if (epoch !== this.position.epoch) {
+      this.proofs.highest = -1
       this.#leaveEpoch()
       if (this.#left.length > 0) this.#options.onChange?.('epoch-changed')
     }
     this.position = { epoch, seq: Number(seq) }
     this.#lastId = lastId
-    this.#target = { seq: Number(seq), sentAt }
+    this.proofs.restart(Number(seq), sentAt)
     this.#checkedSeq = -1
     await this.#options.beforeTrust()
     this.inStep = true
@@ -200,9 +199,9 @@ export class RedisFollower {
    * Whether the log is not the one that was followed here so far: its clock went backwards, or has
    * caught up since a failover lost the end, and then the last record known here is none of its own.
    */
-  async #isForked(epoch: string, seq: number): Promise<boolean> {
+  async #isForked(epoch: string, seq: number, highest: number): Promise<boolean> {
     if (epoch !== this.position.epoch) return false
-    if (seq < this.position.seq) return true
+    if (seq < highest) return true
     if (this.#lastId === '0-0') return false
     const answer = await within(
       PATIENCE_MS,
@@ -250,6 +249,7 @@ export class RedisFollower {
     this.seen.note(record, record)
     this.#lastId = record.id
     this.position = { epoch, seq: record.seq }
+    this.proofs.name(record.seq)
     this.#settle()
     return true
   }
@@ -260,11 +260,11 @@ export class RedisFollower {
    */
   async #check(): Promise<boolean> {
     const behind = this.#checkedSeq > this.position.seq
-    const sentAt = performance.now()
+    const [sentAt, { highest }] = [performance.now(), this.proofs]
     const asked = this.#options.calls.position(this.#connection)
     const [epoch, seq] = await within(PATIENCE_MS, asked)
     if (epoch !== this.position.epoch || seq == null) return false
-    if (Number(seq) < this.position.seq) {
+    if (Number(seq) < highest) {
       await this.#giveUp(epoch)
       return false
     }
@@ -289,8 +289,8 @@ export class RedisFollower {
   }
 
   #settle(): void {
-    if (!this.#reloadAsked && this.position !== UNKNOWN && this.position.seq >= this.#target.seq) {
-      if (this.#target.sentAt > this.verifiedAt) this.verifiedAt = this.#target.sentAt
+    if (!this.#reloadAsked && this.position !== UNKNOWN) {
+      this.verifiedAt = Math.max(this.verifiedAt, this.proofs.take(this.position.seq))
     }
     this.history.note(this.position, performance.now())
     this.#waits.look()

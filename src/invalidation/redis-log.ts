@@ -72,10 +72,10 @@ export class RedisLog implements InvalidationLog {
       durability && new Replicas(guard.client, { ...durability, key, deadlineMs, onTrouble })
     const replicas = this.#replicas
     this.#appender = new RedisAppender(guard, { calls, maxTags, deadlineMs, replicas, onTrouble })
-    this.#delivery = new RedisDelivery(this.#appender, replicas, (invalidation, { epoch, seq }) => {
+    this.#delivery = new RedisDelivery(this.#appender, replicas, (invalidation, record) => {
+      if (record === 'everything') this.#follower.forgetAll()
       // What is computed from there on is after it, so the mark is no higher.
-      if (epoch === this.position.epoch) this.#follower.table.apply(invalidation, seq)
-      else this.#follower.askReload()
+      else this.#note(invalidation, record)
     })
   }
 
@@ -142,11 +142,11 @@ export class RedisLog implements InvalidationLog {
   async #confirm(): Promise<boolean> {
     const sentAt = performance.now()
     // A record may overtake the answer; only a number below what was known before is one too low.
-    const known = this.position
+    const [known, { highest }] = [this.position, this.#follower.proofs]
     const answer = await this.#guard.attempt('confirm', (client) => this.#calls.position(client))
     if (answer === FAILED) return false
     const [epoch, seq] = answer
-    const wentBack = epoch === known.epoch && Number(seq) < known.seq
+    const wentBack = epoch === known.epoch && Number(seq) < highest
     if (epoch !== this.position.epoch || seq == null || wentBack) {
       this.#follower.askReload()
       return false
@@ -218,10 +218,16 @@ export class RedisLog implements InvalidationLog {
     table.apply(invalidation, position.seq + 0.5)
   }
 
+  /** Redis has it, under this number. */
+  #note(invalidation: Invalidation, { epoch, seq }: LogPosition): void {
+    const { table, position, proofs } = this.#follower
+    if (epoch !== position.epoch) return this.#follower.askReload()
+    proofs.name(seq)
+    table.apply(invalidation, seq)
+  }
+
   async #catchUp(invalidation: Invalidation, { epoch, seq }: Appended): Promise<void> {
-    const { table, position } = this.#follower
-    if (epoch !== position.epoch) this.#follower.askReload()
-    else table.apply(invalidation, seq)
+    this.#note(invalidation, { epoch, seq })
     // What is computed from now on should carry a position after this one, or it could not be kept.
     await this.#follower.until(
       () => this.position.epoch === epoch && this.position.seq >= seq,

@@ -35,9 +35,8 @@ export class Replicas {
     this.#options = options
     this.#connection = ownConnection(client)
     const { deadlineMs, timeoutMs, onTrouble } = options
-    const breaker = false
-    const limits = { deadlineMs: deadlineMs + timeoutMs, breaker, onTrouble } as const
-    this.#guard = new RedisGuard(this.#connection, limits)
+    const limits = { deadlineMs: deadlineMs + timeoutMs, breaker: false, onTrouble } as const
+    this.#guard = new RedisGuard(this.#connection, { ...limits, ownsClient: true })
   }
 
   start(): void {

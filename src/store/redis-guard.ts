@@ -20,6 +20,8 @@ export interface GuardOptions {
   onTrouble: (operation: string, error: Error) => void
   /** May say again what has been said. */
   onChange?: (change: BreakerChange) => void
+  /** Nobody else uses the client: a connection whose other end seems to be gone may be made anew. */
+  ownsClient?: boolean
 }
 
 export type BreakerChange = 'breaker-opened' | 'breaker-closed'
@@ -76,15 +78,19 @@ class Attempt<T> extends Deadline {
     this.end(FAILED, error, true)
   }
 
-  end(answer: T | typeof FAILED, error?: Error, unreachable = false): void {
-    if (this.#ended) return
+  /** False when that comes too late. */
+  end(answer: T | typeof FAILED, error?: Error, unreachable = false): boolean {
+    if (this.#ended) return false
     this.#ended = true
     this.#deadlines.remove(this)
     this.#count(error, unreachable)
     this.#done(answer)
+    return true
   }
 }
 
+/** Without any answer for so long a connection is given up; the system waits a quarter of an hour. */
+const SILENCE_MS = 5000
 /** Commands that the client may keep: a server that stands still answers none of them. */
 const MAX_UNANSWERED = 10_000
 
@@ -101,6 +107,8 @@ export class RedisGuard {
   readonly #options: GuardOptions
   readonly #deadlines = new Map<number, Deadlines>()
   #failures = 0
+  /** Of failures in a row: when the first was, or the last answer that came too late. */
+  #silentSince = 0
   #openUntil = 0
   #probing = false
   /** Commands that the client has neither answered nor given up, whatever their deadlines. */
@@ -154,7 +162,7 @@ export class RedisGuard {
       answer.then(
         (value) => {
           this.#unanswered--
-          attempt.end(value)
+          if (!attempt.end(value)) this.#silentSince = performance.now()
         },
         (error: unknown) => {
           this.#unanswered--
@@ -209,16 +217,25 @@ export class RedisGuard {
     { unreachable, isProbe }: { unreachable: boolean; isProbe: boolean },
   ): void {
     this.report(operation, error)
+    if (unreachable) this.#listen()
+    else this.#silentSince = performance.now()
     const { breaker } = this.#options
     if (breaker === false || (this.#openUntil !== 0 && !isProbe)) return
     this.#probing = false
     // A server that answers with an error costs no time; the breaker is about time.
     if (!unreachable) return isProbe ? this.#succeeded(true) : undefined
-    this.#failures++
     if (isProbe || this.#failures >= breaker.failures) {
       this.#openUntil = performance.now() + breaker.resetMs
       this.#options.onChange?.('breaker-opened')
     }
+  }
+
+  #listen(): void {
+    const now = performance.now()
+    if (this.#failures++ === 0) this.#silentSince = now
+    if (now - this.#silentSince < SILENCE_MS) return
+    this.#silentSince = now
+    if (this.#options.ownsClient && isReachable(this.client)) this.client.disconnect(true)
   }
 
   /** Trouble that is no failure of a command. */

@@ -23,7 +23,7 @@ describe('a write while Redis is down', { concurrency: true }, () => {
     assert.equal(scene.stats.pendingInvalidations, 2, 'the tag of the route, and the target')
     assert.ok(scene.stats.failures['invalidates']! >= 1)
     await server.restart()
-    await scene.delivered()
+    await scene.recovered()
     await scene.caches()
     assert.equal((await scene.client.get('/item/1')).text, '{"version":2}')
   })

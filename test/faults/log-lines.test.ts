@@ -218,7 +218,7 @@ describe('the log of the application', { concurrency: 4 }, () => {
       const { requests } = await scene.under(async () => {
         await scene.caches('redis')
         await act(server.client(), scene)
-        await scene.delivered()
+        await scene.recovered()
         await scene.caches('redis')
       })
       const late = log.lines.filter(({ err }) => err?.message.startsWith('no answer'))

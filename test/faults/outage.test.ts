@@ -5,6 +5,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { ResponseCacheOptions } from '../../src/index.ts'
 import { eventually, inTime } from '../support/clock.ts'
 import { type RedisServer, type RedisServerOptions, startRedis } from '../support/redis.ts'
+import { Relay } from '../support/relay.ts'
 import { Scene, assertUnharmed } from './scene.ts'
 
 /** Longer than the lease, so that nothing of before can be trusted any more. */
@@ -37,7 +38,7 @@ describe('an application under load', { concurrency: 3 }, () => {
         await scene.caches(tier)
       })
       assertUnharmed(t, seen)
-      await scene.delivered()
+      await scene.recovered()
     })
 
     it(`answers while Redis is frozen, and caches again when it goes on: ${name}`, async (t) => {
@@ -51,7 +52,7 @@ describe('an application under load', { concurrency: 3 }, () => {
         await scene.caches(tier)
       })
       assertUnharmed(t, seen)
-      await scene.delivered()
+      await scene.recovered()
     })
   }
 
@@ -67,7 +68,23 @@ describe('an application under load', { concurrency: 3 }, () => {
       await scene.caches()
     })
     assertUnharmed(t, seen)
-    await scene.delivered()
+    await scene.recovered()
+  })
+
+  // Regression: nobody gave up a connection whose other end had gone without a word, as with a host
+  // that dies: nothing was stored or told before the system did so, after a quarter of an hour.
+  it('caches again when all its connections are dead and nobody has said so', async (t) => {
+    const server = await redis(t)
+    const relay = await Relay.start(t, server.port)
+    const scene = await Scene.start(t, { redis: `redis://127.0.0.1:${relay.port}`, memory: false })
+    const seen = await scene.under(async () => {
+      await scene.caches('redis')
+      relay.strand()
+      await pause(OUTAGE_MS)
+      await scene.caches('redis')
+    })
+    assertUnharmed(t, seen)
+    await scene.recovered()
   })
 
   it('does not wait for a frozen Redis with every request: the breaker opens, and closes later', async (t) => {
@@ -130,6 +147,16 @@ describe('an application that starts', { concurrency: true }, () => {
       (s) => s.client().config('SET', 'maxmemory', '0'),
     ],
   ]
+  // Regression: once there was a connection nothing bounded the wait for what the server says first.
+  it('while nothing answers at the address, caches once another server does', async (t) => {
+    const server = await redis(t)
+    const relay = await Relay.start(t, server.port)
+    relay.holdUp()
+    const scene = await Scene.start(t, { redis: `redis://127.0.0.1:${relay.port}`, memory: false })
+    relay.strand()
+    await scene.caches('redis')
+  })
+
   for (const [what, options, url, spoil, mend] of beginnings) {
     it(`${what} is ready soon, answers, and caches by itself when all is well`, async (t) => {
       const server = await redis(t, options)
@@ -139,7 +166,7 @@ describe('an application that starts', { concurrency: true }, () => {
       assertUnharmed(t, seen, 20)
       await mend(server)
       await scene.caches()
-      await scene.delivered()
+      await scene.recovered()
       assert.equal(await scene.app.cache.set('key', 'value'), true)
       assert.equal(await scene.app.cache.get('key'), 'value')
     })

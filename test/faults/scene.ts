@@ -9,6 +9,7 @@ import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastif
 
 import responseCache, { type ResponseCacheOptions } from '../../src/index.ts'
 import { type Client, listen } from '../support/app.ts'
+import { isCachedAgain } from '../support/at-rest.ts'
 import { eventually } from '../support/clock.ts'
 
 const ITEMS = 10
@@ -130,9 +131,19 @@ export class Scene {
     })
   }
 
-  /** Resolves when nothing waits to be told to the others any more. */
-  async delivered(): Promise<void> {
-    await eventually('all invalidations are delivered', () => this.stats.pendingInvalidations === 0)
+  /** Resolves when all is over and every item is served from the cache again. */
+  async recovered(): Promise<void> {
+    await isCachedAgain('the application', {
+      stats: () => this.stats,
+      misses: async () => {
+        const misses: string[] = []
+        for (let id = 0; id < ITEMS; id++) {
+          const { headers } = await this.client.get(`/item/${id}`)
+          if (!String(headers['cache-status']).includes('; hit')) misses.push(`item ${id}`)
+        }
+        return misses
+      },
+    })
   }
 }
 

@@ -49,7 +49,7 @@ describe('an application under load answers', { concurrency: 3 }, () => {
       await scene.caches()
     })
     assertUnharmed(t, seen)
-    await scene.delivered()
+    await scene.recovered()
   })
 
   it('when Redis turns into a replica that only reads, and caches again after the promotion', async (t) => {
@@ -65,7 +65,7 @@ describe('an application under load answers', { concurrency: 3 }, () => {
       await scene.caches()
     })
     assertUnharmed(t, seen)
-    await scene.delivered()
+    await scene.recovered()
   })
 
   const damage: [what: string, damage: (raw: Redis) => Promise<unknown>][] = [
@@ -111,7 +111,7 @@ describe('an application under load answers', { concurrency: 3 }, () => {
         await scene.caches('redis')
       })
       assertUnharmed(t, seen)
-      await scene.delivered()
+      await scene.recovered()
     })
   }
 })

@@ -5,6 +5,7 @@ import type { Redis } from 'ioredis'
 import { Pool } from 'undici'
 
 import type { Stats } from '../../src/index.ts'
+import { isCachedAgain } from '../support/at-rest.ts'
 import { eventually } from '../support/clock.ts'
 import { TestProcess } from '../support/processes.ts'
 import { type RedisServer, startRedis } from '../support/redis.ts'
@@ -97,6 +98,20 @@ export class Fleet {
           return log.verified && pendingInvalidations === 0
         })
       }
+    }
+  }
+
+  /** Resolves when all is over, and every process answers from its cache with every item. */
+  async cachedAgain(mode: string): Promise<void> {
+    for (const [at, { process }] of this.workers.entries()) {
+      await isCachedAgain(`${mode} in process ${at}`, {
+        stats: () => process.ask<Stats>('stats', mode),
+        misses: async () => {
+          const items = Array.from({ length: ITEMS }, (_, id) => `/${mode}/item/${id}`)
+          const answers = await Promise.all(items.map((path) => this.#send('GET', at, path)))
+          return items.filter((_, n) => !answers[n]!.hit)
+        },
+      })
     }
   }
 

@@ -39,6 +39,7 @@ describe('four processes that read and write at random while everything goes wro
         await load.end()
         await fleet.verified()
         await pause(QUIET_MS)
+        for (const mode of CACHED) await fleet.cachedAgain(mode)
         for (const mode of modes) old.set(mode, (await load.readAll(mode)).old)
       })
       after(async () => {

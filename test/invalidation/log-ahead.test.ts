@@ -175,20 +175,51 @@ describe('a table that is loaded again', () => {
     assert.equal(await log.uses(log.compute('t:=x')), true)
     assert.equal(log.log.position.seq, 1)
   })
+
+  // Regression: what was pending was noted beside the table, and nowhere any more once the epoch had
+  // been removed in its place: until that was noticed it was valid in the process that had said it.
+  it('knows what is delivered by removing the epoch', async (t) => {
+    const server = await startRedis()
+    t.after(() => server.stop())
+    const { client, answers } = heldBack(server)
+    const [log, other] = [await LogProcess.start(client), await LogProcess.start(server.client())]
+    t.after(() => Promise.all([log.close(), other.close()]))
+    const raw = server.client()
+
+    const old = log.compute('t:=x')
+    answers.refuse()
+    await assert.rejects(log.invalidate('t:=x'), PENDING)
+    await other.invalidate('t:=y')
+    await eventually('it has heard of that', () => log.log.position.seq === 1)
+    answers.forbid()
+    await killFollowers(raw)
+    await eventually('it is delivered', () => {
+      assert.equal(log.log.allows(old), false)
+      return log.log.state().pendingInvalidations === 0
+    })
+    await eventually('the log is trusted', () => {
+      assert.equal(log.log.allows(old), false)
+      return log.log.verified() && log.log.position.epoch !== old.epoch
+    })
+    answers.release()
+    await log.worksWith(other)
+  })
 })
 
 /** A client whose scripts are refused, or done and their answers held back, until it is told otherwise. */
 function heldBack(server: RedisServer): {
   client: Redis
-  answers: Record<'hold' | 'refuse' | 'release', () => void>
+  answers: Record<'hold' | 'refuse' | 'forbid' | 'release', () => void>
 } {
   const client = server.client()
   let isRefused = false
+  let isForbidden = false
   let holding: Promise<void> | undefined
   let release = (): void => {}
   const held =
     <Args extends unknown[]>(run: (...args: Args) => Promise<unknown>) =>
     async (...args: Args): Promise<unknown> => {
+      if (isForbidden) throw Object.assign(new Error('ERR no way'), { name: 'ReplyError' })
       if (isRefused) throw new Error('no way')
       const answer = await run(...args)
       await holding
@@ -205,7 +236,11 @@ function heldBack(server: RedisServer): {
         holding = new Promise((resolve) => (release = resolve))
       },
       refuse: () => (isRefused = true),
-      release: () => release(),
+      forbid: () => (isForbidden = true),
+      release() {
+        isForbidden = isRefused = false
+        release()
+      },
     },
   }
 }

@@ -7,6 +7,7 @@ import type { RedisClient } from '../../src/store/redis-guard.ts'
 import { eventually, inTime } from '../support/clock.ts'
 import { startCluster } from '../support/redis-cluster.ts'
 import { type RedisServer, startRedis } from '../support/redis.ts'
+import { Relay } from '../support/relay.ts'
 import { documentedUser, section } from '../topology/acl.ts'
 import { KEYS, LogProcess } from './log-process.ts'
 
@@ -114,6 +115,29 @@ describe('an invalidation that a replica must have', { concurrency: true }, () =
       client.xrevrange = xrevrange
       await eventually('delivered', () => one.log.state().pendingInvalidations === 0)
     }, PATIENT))
+
+  // Regression: the connection on which replicas are asked for was kept when its other end had gone
+  // without a word, and all that was invalidated since stayed pending.
+  it('is confirmed again when the connection that asks is dead and nobody has said so', async (t) => {
+    await scene(async ({ master, one }) => {
+      const relay = await Relay.start(t, master.port)
+      const given = master.client()
+      const duplicate = given.duplicate.bind(given)
+      const client = Object.create(given, {
+        duplicate: { value: (override: object) => duplicate({ ...override, port: relay.port }) },
+      }) as Redis
+      const user = await LogProcess.start(client, IMPATIENT)
+      try {
+        await user.worksWith(user)
+        relay.strand()
+        await assert.rejects(user.invalidate('t:=x'))
+        await eventually('it is proven', () => user.log.state().pendingInvalidations === 0)
+        await one.worksWith(user)
+      } finally {
+        await user.close()
+      }
+    }, PATIENT)
+  })
 
   it('needs the documented rights and no more', () =>
     scene(async ({ master, raw, one }) => {

@@ -46,6 +46,13 @@ export class Relay {
     }
   }
 
+  /** What is connected now hears nothing any more, nor that it is over; what connects then, does. */
+  strand(): void {
+    this.holdUp()
+    this.#server.removeAllListeners('connection')
+    this.#server.on('connection', (socket) => this.#pass(socket))
+  }
+
   /** Cuts every connection; those that follow lead to this port. */
   leadTo(target: number): void {
     this.#target = target

@@ -6,6 +6,7 @@ import type { TestContext } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
 
 import type { ResponseCacheOptions } from '../../src/index.ts'
+import { isCachedAgain } from '../support/at-rest.ts'
 import { eventually } from '../support/clock.ts'
 import { type Site, openSite } from './sharing.ts'
 
@@ -131,8 +132,18 @@ export class Load {
     }
   }
 
-  /** When nobody writes any more, every application answers with the last version. */
+  /** When nobody writes any more, every application answers from its cache with the last version. */
   async assertQuiet(t: TestContext): Promise<void> {
+    for (const [at, { app, get }] of this.sites.entries()) {
+      const urls = Array.from({ length: ITEMS }, (_, id) => [`/item/${id}`, `/strict/${id}`]).flat()
+      await isCachedAgain(`application ${at}`, {
+        stats: () => app.cache.stats(),
+        misses: async () => {
+          const answers = await Promise.all(urls.map((url) => get(url)))
+          return urls.filter((_, n) => !answers[n]!.status.includes('; hit'))
+        },
+      })
+    }
     await this.delivers()
     const epochs = (): Set<string> =>
       new Set(this.sites.map(({ app }) => app.cache.stats().log.epoch))
