@@ -7,7 +7,7 @@ import type { Redis } from 'ioredis'
 import { eventually } from '../support/clock.ts'
 import { type RedisServer, startRedis } from '../support/redis.ts'
 import { Relay } from '../support/relay.ts'
-import { KEYS, LogProcess, killFollowers } from './log-process.ts'
+import { KEYS, LogProcess, cutFollower } from './log-process.ts'
 
 const PENDING = { code: 'FST_RESPONSE_CACHE_INVALIDATION_PENDING' }
 
@@ -114,7 +114,7 @@ describe('a table that is loaded again', () => {
     const old = [log.compute('t:=x'), log.compute('t:=y')] as const
 
     gate.isOpen = false
-    await killFollowers(server.client())
+    await cutFollower(server.client())
     await eventually('the tags are read', () => gate.wait !== undefined)
     await log.invalidate('t:=x')
     await log.log.invalidate({ tags: ['t:=y'], mode: 'soft' })
@@ -142,7 +142,7 @@ describe('a table that is loaded again', () => {
     answers.hold()
     const invalidation = log.invalidate('t:=x')
     await eventually('it is written', async () => (await raw.get(KEYS.seq)) === '1')
-    await killFollowers(raw)
+    await cutFollower(raw)
     await eventually('its record is loaded', () => log.log.verdict(old) === 'purged')
     assert.equal(log.log.allows(old), false)
     answers.release()
@@ -165,7 +165,7 @@ describe('a table that is loaded again', () => {
     await assert.rejects(log.invalidate('t:=x'), PENDING)
     answers.hold()
     await eventually('it is written', async () => (await raw.get(KEYS.seq)) === '1')
-    await killFollowers(raw)
+    await cutFollower(raw)
     await eventually('its record is loaded', () => log.log.verdict(old) === 'purged')
     assert.equal(log.log.allows(old), false)
     answers.release()
@@ -192,7 +192,7 @@ describe('a table that is loaded again', () => {
     await other.invalidate('t:=y')
     await eventually('it has heard of that', () => log.log.position.seq === 1)
     answers.forbid()
-    await killFollowers(raw)
+    await cutFollower(raw)
     await eventually('it is delivered', () => {
       assert.equal(log.log.allows(old), false)
       return log.log.state().pendingInvalidations === 0

@@ -116,12 +116,19 @@ export async function cutConnections(raw: Redis): Promise<void> {
   await raw.call('CLIENT', 'KILL', 'TYPE', 'normal', 'SKIPME', 'yes')
 }
 
-/** Cuts the connections on which the log is followed, and no other. */
-export async function killFollowers(raw: Redis): Promise<void> {
+/** Cuts the connections on which the log is being read, and no other; says how many. */
+export async function killFollowers(raw: Redis): Promise<number> {
   const list = (await raw.call('CLIENT', 'LIST')) as string
-  for (const line of list.split('\n').filter((each) => / cmd=xread /.test(each))) {
+  const readers = list.split('\n').filter((each) => / cmd=xread /.test(each))
+  for (const line of readers) {
     await raw.call('CLIENT', 'KILL', 'ID', /\bid=(\d+)/.exec(line)![1]!)
   }
+  return readers.length
+}
+
+/** The same, with certainty: twice a second a follower asks for something else between two reads. */
+export async function cutFollower(raw: Redis): Promise<void> {
+  await eventually('it is reading', async () => (await killFollowers(raw)) > 0)
 }
 
 /** Cuts the connections of all followers and waits until they have loaded the log on others. */
